@@ -1,0 +1,275 @@
+"""Which column of a table is what.
+
+Tables name the same quantity in many ways: `phot_g_mean_mag` in the Gaia archive, `Gmag` with `e_Gmag` in VizieR, `G`
+with `G_error` elsewhere. `recognise` looks at the names only, never at the numbers, and returns a `Columns`; a map
+given by the user wins over everything that it would have guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from clusterbayes.bands import BANDS, Observable, parse_observable
+from clusterbayes.errors import BandError, InputError, close_matches
+from clusterbayes.photometry.gaia import ARCHIVE_COLOURS, ARCHIVE_MAGNITUDES, SIGNAL_TO_NOISE
+
+__all__ = ["RIGHT_ASCENSION", "ROLES", "Columns", "recognise"]
+
+# Roles of a right-ascension column, in the order of preference.
+RIGHT_ASCENSION = ("ra", "ra_degs", "ra_hours")
+
+# Names, lower case, best first, of the columns that are not photometry.
+ROLES: dict[str, tuple[str, ...]] = {
+    "id": (
+        *("source_id", "sourceid", "dr3_source_id", "edr3_source_id", "gaia_source_id", "gaia_dr3_source_id"),
+        *("gaiadr3", "gaiaedr3", "gaia_dr3", "gaia_edr3", "gaia_id", "dr2_source_id", "gaiadr2", "gaia_dr2"),
+        *("id", "source", "gaia", "star_id", "star", "objid", "obj_id", "object_id", "main_id", "designation"),
+        *("name", "recno", "seq"),
+    ),
+    "ra": ("ra", "raj2000", "ra_j2000", "_ra", "_raj2000", "_ra_icrs", "alpha"),
+    "ra_degs": ("ra_icrs", "ra_deg", "ra_degs", "radeg"),
+    "ra_hours": ("ra_hours", "ra_hour", "ra_hr", "rah", "ra_h"),
+    "dec": (
+        *("dec", "de_icrs", "dec_icrs", "dej2000", "decj2000", "dec_deg", "dec_degs", "decdeg", "dedeg", "dec_j2000"),
+        *("_de", "_dec", "_dej2000", "_de_icrs", "de", "delta"),
+    ),
+    "parallax": ("parallax", "plx", "plx_mas", "parallax_mas"),
+    "parallax_error": ("parallax_error", "e_plx", "e_parallax", "parallax_err", "plx_error", "plx_err", "sigma_plx"),
+}
+
+_ERROR_PREFIX = re.compile(r"(?:e_|err_|error_|sigma_|sig_|mag_?err_|emag_)(.+)")
+_ERROR_SUFFIX = re.compile(r"(.+?)(?:_(?:mag_?)?(?:error|err|unc|uncertainty|sigma|sig|e)|(?:error|err))")
+_MAG_AFFIX = re.compile(r"(?:mag_)?(.+?)(?:_?mag)?")
+_GAIA_MAGNITUDE = re.compile(r"g_(bp|rp)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What was recognised in a table, by canonical observable name.
+
+    Parameters
+    ----------
+    observables : dict of str to Observable
+        The magnitudes and colours that have a column.
+    values, errors : dict of str to str
+        Column with the value, and with the error, of each observable.
+    snr : dict of str to tuple of str
+        Columns with a band's flux signal-to-noise, or its flux and flux error.
+    roles : dict of str to str
+        Columns of id, ra, ra_degs, ra_hours, dec, parallax and parallax_error.
+    archive : frozenset of str
+        Observables whose value column is named as in the Gaia archive.
+    two_mass : bool
+        Whether J and H mean 2MASS's here (a Ks column is beside them).
+    notes : tuple of (frozenset of str, str)
+        Choices that a user may want to know of, each with the observables that it is about.
+    """
+
+    observables: dict[str, Observable]
+    values: dict[str, str]
+    errors: dict[str, str]
+    snr: dict[str, tuple[str, ...]]
+    roles: dict[str, str]
+    archive: frozenset[str] = frozenset()
+    two_mass: bool = False
+    notes: tuple[tuple[frozenset[str], str], ...] = ()
+
+    def notes_on(self, observables: Iterable[Observable]) -> list[str]:
+        """Return the notes that are about any of the observables or their bands."""
+        names = {name for observable in observables for name in (observable.name, *observable.bands)}
+        return [note for about, note in self.notes if about & names]
+
+    def in_context(self, observable: Observable) -> Observable:
+        """Return the observable as this table means it: J and H beside Ks are 2MASS's."""
+        return _as_two_mass(observable) if self.two_mass else observable
+
+
+@dataclass
+class _Finding:
+    """Candidates met while the names are read: canonical name -> [(rank, order, column)]."""
+
+    observables: dict[str, Observable] = field(default_factory=dict)
+    values: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
+    errors: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
+
+    def add(self, kind: str, observable: Observable, rank: int, order: int, column: str) -> None:
+        table = self.values if kind == "value" else self.errors
+        if kind == "value":
+            self.observables[observable.name] = observable
+        table.setdefault(observable.name, []).append((rank, order, column))
+
+
+def _as_two_mass(observable: Observable) -> Observable:
+    swap = {"J": "2MASS_J", "H": "2MASS_H"}
+    if not any(band in swap for band in observable.bands):
+        return observable
+    return parse_observable("-".join(swap.get(band, band) for band in observable.bands))
+
+
+def _parsed(text: str) -> Observable | None:
+    try:
+        return parse_observable(text)
+    except BandError:
+        return None
+
+
+def _as_value(name: str, gaia_pair: bool) -> tuple[int, Observable] | None:
+    """Read a column name as a magnitude or colour; with a rank, smaller for the surer spelling."""
+    archive = ARCHIVE_MAGNITUDES.get(name) or (None if gaia_pair else ARCHIVE_COLOURS.get(name))
+    if archive is not None:
+        return 1, parse_observable(archive)
+    bare = _MAG_AFFIX.fullmatch(name)
+    for rank, text in ((2, name), (3, bare.group(1) if bare else name)):
+        # "G_BP" beside "G_RP" are magnitudes; a lone "G_RP" is the colour G−RP.
+        pair = _GAIA_MAGNITUDE.fullmatch(text)
+        if pair and (gaia_pair or pair.group(1).lower() == "bp"):
+            return rank, parse_observable(pair.group(1).upper())
+        observable = _parsed(text)
+        if observable is not None:
+            return rank, observable
+    return None
+
+
+def _as_error(name: str, gaia_pair: bool) -> tuple[int, Observable] | None:
+    for pattern in (_ERROR_PREFIX, _ERROR_SUFFIX):
+        match = pattern.fullmatch(name)
+        found = _as_value(match.group(1), gaia_pair) if match else None
+        if found is not None:
+            return found
+    return None
+
+
+def _resolve_map(columns: Mapping[str, str], names: Sequence[str], source: str) -> dict[str, tuple[str, str]]:
+    """Check a user's map; return column -> (kind, our name), kind being "role", "value" or "error"."""
+    resolved: dict[str, tuple[str, str]] = {}
+    for column, target in columns.items():
+        if column not in names:
+            close = close_matches(column, names)
+            hint = f"did you mean {' or '.join(close)}" if close else f"the columns are {', '.join(names)}"
+            raise InputError("no such column", source, column, remedy=hint)
+        resolved[column] = _resolve_target(target.strip())
+    return resolved
+
+
+def _resolve_target(target: str) -> tuple[str, str]:
+    if target in ROLES:
+        return "role", target
+    value = _parsed(target)
+    if value is not None:
+        return "value", value.name
+    error = _as_error(target, False)
+    if error is not None:
+        return "error", error[1].name
+    close = close_matches(target, [*ROLES, *BANDS, *(f"{band}_error" for band in BANDS)])
+    remedy = f"use a band such as Gaia_G, a colour such as BP-RP, either with _error behind it, or {', '.join(ROLES)}"
+    raise BandError(target, f"a column cannot be mapped to '{target}'", close, remedy)
+
+
+def _pick(
+    candidates: dict[str, list[tuple[int, int, str]]], what: str, notes: list[tuple[frozenset[str], str]]
+) -> dict[str, str]:
+    chosen = {}
+    for name, found in candidates.items():
+        ordered = [column for _, _, column in sorted(found)]
+        chosen[name] = ordered[0]
+        if len(ordered) > 1:
+            note = f"columns {' and '.join(ordered)} are both {what} {name}: {ordered[0]} is used"
+            notes.append((frozenset({name}), note))
+    return chosen
+
+
+def _roles(names: Iterable[str]) -> dict[str, str]:
+    by_lower: dict[str, str] = {}
+    for name in names:
+        by_lower.setdefault(name.strip().lower(), name)
+    found = {}
+    for role, spellings in ROLES.items():
+        match = next((by_lower[spelling] for spelling in spellings if spelling in by_lower), None)
+        if match is not None:
+            found[role] = match
+    return found
+
+
+def _signal_to_noise(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for band, choices in SIGNAL_TO_NOISE.items():
+        match = next((choice for choice in choices if all(column in names for column in choice)), None)
+        if match is not None:
+            found[band] = match
+    return found
+
+
+def recognise(names: Sequence[str], columns: Mapping[str, str] | None = None, source: str = "table") -> Columns:
+    """Find out what the columns of a table are, from their names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The table's column names.
+    columns : mapping of str to str, optional
+        The user's map from an input column to our name: a band or colour ("Gaia_G", "BP-RP"), the same with "_error",
+        or a role ("id", "ra", "ra_degs", "ra_hours", "dec", "parallax", "parallax_error").
+    source : str
+        What to call the table in errors.
+
+    Returns
+    -------
+    Columns
+        What was found; possibly nothing.
+
+    Raises
+    ------
+    InputError
+        If the map names a column that is not there.
+    BandError
+        If the map's target is not known.
+    """
+    mapped = _resolve_map(columns or {}, names, source)
+    free = [name for name in names if name not in mapped]
+    lowered = {name.strip().lower() for name in free}
+    gaia_pair = {"g_bp", "g_rp"} <= {re.sub("_?mag$", "", name) for name in lowered}
+    finding = _Finding()
+    roles = _roles(free)
+    for column, (kind, target) in mapped.items():
+        if kind == "role":
+            roles[target] = column
+            if target in RIGHT_ASCENSION:
+                for other in set(RIGHT_ASCENSION) - {target}:
+                    roles.pop(other, None)
+        else:
+            finding.add(kind, parse_observable(target), 0, names.index(column), column)
+    taken = set(roles.values())
+    for order, name in enumerate(names):
+        if name in mapped or name in taken:
+            continue
+        value = _as_value(name.strip(), gaia_pair)
+        error = None if value else _as_error(name.strip(), gaia_pair)
+        if value:
+            finding.add("value", value[1], value[0], order, name)
+        elif error:
+            finding.add("error", error[1], error[0], order, name)
+    return _settle(finding, roles, _signal_to_noise(names), frozenset(mapped))
+
+
+def _settle(
+    finding: _Finding, roles: dict[str, str], snr: dict[str, tuple[str, ...]], mapped: frozenset[str]
+) -> Columns:
+    """Choose one column for each quantity and read J and H as 2MASS's beside Ks."""
+    notes: list[tuple[frozenset[str], str]] = []
+    values = _pick(finding.values, "values of", notes)
+    errors = _pick(finding.errors, "errors of", notes)
+    observables = finding.observables
+    two_mass = "2MASS_Ks" in values and "K" not in values and bool({"J", "H"} & set(values))
+    if two_mass and not {values[name] for name in ("J", "H") if name in values} & mapped:
+        observables = {swapped.name: swapped for swapped in map(_as_two_mass, observables.values())}
+        values = {_as_two_mass(parse_observable(name)).name: column for name, column in values.items()}
+        errors = {_as_two_mass(parse_observable(name)).name: column for name, column in errors.items()}
+        note = "J and H are read as 2MASS's, because a Ks column is beside them"
+        notes.append((frozenset({"2MASS_J", "2MASS_H"}), note))
+    else:
+        two_mass = False
+    archive_names = {**ARCHIVE_MAGNITUDES, **ARCHIVE_COLOURS}
+    archive = frozenset(name for name, column in values.items() if column in archive_names)
+    return Columns(observables, values, errors, snr, roles, archive, two_mass, tuple(notes))

@@ -1,0 +1,400 @@
+"""What was observed: `Photometry`, the one form in which catalogues reach the model.
+
+It holds the values and errors of the stars that are used, and remembers every input row, with the reason where one was
+set aside, so that results can be given back in input order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
+
+from clusterbayes.bands import Observable
+from clusterbayes.errors import InputError
+from clusterbayes.photometry.columns import ROLES
+from clusterbayes.photometry.ingest import Ingested, ReadOptions, ingest, table_checksum
+from clusterbayes.photometry.readers import read_table
+from clusterbayes.photometry.sky import check_circle, separation
+
+__all__ = ["FIELD_RADII", "Photometry"]
+
+# The field begins at this many radii from the centre.
+FIELD_RADII = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Photometry:
+    """Photometry of a star cluster and its surroundings.
+
+    Made by `read`, `from_table` or `example`. Arrays are of the stars that are used, unless said otherwise.
+
+    Attributes
+    ----------
+    ids : ndarray of str, shape (n_star,)
+        Identifiers, always text.
+    observables : tuple of Observable
+        The magnitudes and colours that are fitted.
+    values, errors : ndarray, shape (n_star, n_obs)
+        Values and errors [mag]; both NaN where an observable is missing.
+    input_row : ndarray of int, shape (n_star,)
+        Row of each star in the input, from 0.
+    input_ids : ndarray of str, shape (n_input,)
+        Identifiers of all input rows.
+    drop_reason : ndarray of str, shape (n_input,)
+        Why a row is not used; "" for those that are.
+    parallax, parallax_error : ndarray, shape (n_star,), or None
+        Parallaxes and errors [mas]; both NaN where missing.
+    parallax_zero_point : {"raw", "applied"}
+        Whether the zero-point correction is in the parallaxes.
+    ra, dec : ndarray, shape (n_star,), or None
+        Directions [deg].
+    zero_point_error : dict of str to float
+        Uncertainty of a band's zero point, common to all stars [mag]; empty if not known.
+    table : Table
+        The input columns that were used; n_input rows.
+    source : str
+        File name or other origin.
+    checksum : str
+        SHA-256 of the input, hexadecimal.
+    notes : tuple of str
+        What was assumed, counted as missing or replaced.
+    """
+
+    ids: NDArray[np.str_]
+    observables: tuple[Observable, ...]
+    values: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    input_row: NDArray[np.intp]
+    input_ids: NDArray[np.str_]
+    drop_reason: NDArray[np.str_]
+    parallax: NDArray[np.float64] | None
+    parallax_error: NDArray[np.float64] | None
+    parallax_zero_point: str
+    ra: NDArray[np.float64] | None
+    dec: NDArray[np.float64] | None
+    zero_point_error: dict[str, float]
+    table: Table
+    source: str
+    checksum: str
+    notes: tuple[str, ...] = field(default=())
+
+    # --- making one --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        observables: str | Iterable[str | Observable] | None = None,
+        columns: Mapping[str, str] | None = None,
+        default_error: float | Mapping[str, float] | None = None,
+        parallax_zero_point: str | None = None,
+        format: str | None = None,
+        ra_unit: str | None = None,
+        source: str | None = None,
+    ) -> Photometry:
+        """Read photometry from a file.
+
+        Parameters
+        ----------
+        path : str or Path
+            CSV and other delimited text, ECSV, FITS, VOTable, or Parquet where pyarrow is installed.
+        observables : str or iterable of str or Observable, optional
+            What to fit, e.g. "G,BP-RP" or ["V", "B-V"]. If left out: all magnitudes of one system that have errors,
+            else one magnitude and the colours.
+        columns : mapping of str to str, optional
+            Input column to our name, e.g. ``{"mymag": "Gaia_G", "e_mymag": "Gaia_G_error", "star": "id"}``, for names
+            that are not recognised. Our names: bands and colours, the same with "_error", and "id", "ra",
+            "ra_degs", "ra_hours", "dec", "parallax", "parallax_error".
+        default_error : float or mapping of str to float, optional
+            Error [mag] for observables (or single values) without one: one number for all, or by name.
+        parallax_zero_point : {"raw", "applied"}, optional
+            Whether the zero-point correction is in the parallaxes; if left out, the table's metadata say, else "raw".
+        format : {"csv", "ecsv", "fits", "votable", "parquet"}, optional
+            Found from the content if left out.
+        ra_unit : {"deg", "hour"}, optional
+            Unit of a plain right-ascension column.
+        source : str, optional
+            What to call the table in messages and provenance; the path if left out.
+
+        Returns
+        -------
+        Photometry
+            With every row accounted for.
+
+        Raises
+        ------
+        InputError
+            If the file or a value in it cannot be used; names the column, the row and a remedy.
+        BandError
+            If a band is not known.
+        SettingsError
+            If an option cannot be understood.
+        """
+        options = ReadOptions(observables, columns, default_error, parallax_zero_point, ra_unit)
+        mapped_ids = {column for column, target in (columns or {}).items() if target == "id"}
+
+        def text_columns(names: Iterable[str]) -> list[str]:
+            return [name for name in names if name in mapped_ids or name.strip().lower() in ROLES["id"]]
+
+        table, checksum = read_table(path, format=format, text_columns=text_columns)
+        source = source or str(path)
+        return cls._from_ingested(ingest(table, options, source), source, checksum)
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Table,
+        *,
+        observables: str | Iterable[str | Observable] | None = None,
+        columns: Mapping[str, str] | None = None,
+        default_error: float | Mapping[str, float] | None = None,
+        parallax_zero_point: str | None = None,
+        ra_unit: str | None = None,
+        source: str = "table",
+    ) -> Photometry:
+        """Take photometry from a table in memory.
+
+        Parameters
+        ----------
+        table : Table
+            One row a star; anything that `astropy.table.Table` accepts. It is not changed.
+        observables, columns, default_error, parallax_zero_point, ra_unit
+            As in `read`.
+        source : str
+            What to call the table in messages and provenance.
+
+        Returns
+        -------
+        Photometry
+            With every row accounted for.
+
+        Raises
+        ------
+        InputError, BandError, SettingsError
+            As in `read`.
+        """
+        table = table if isinstance(table, Table) else Table(table)
+        options = ReadOptions(observables, columns, default_error, parallax_zero_point, ra_unit)
+        ingested = ingest(table, options, source)
+        return cls._from_ingested(ingested, source, table_checksum(ingested.table))
+
+    @classmethod
+    def _from_ingested(cls, rows: Ingested, source: str, checksum: str) -> Photometry:
+        used = np.flatnonzero(rows.drop_reason == "")
+
+        def of_used(array: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+            return None if array is None else array[used]
+
+        return cls(
+            ids=rows.ids[used],
+            observables=rows.observables,
+            values=rows.values[used],
+            errors=rows.errors[used],
+            input_row=used,
+            input_ids=rows.ids,
+            drop_reason=rows.drop_reason,
+            parallax=of_used(rows.parallax),
+            parallax_error=of_used(rows.parallax_error),
+            parallax_zero_point=rows.parallax_zero_point,
+            ra=of_used(rows.ra),
+            dec=of_used(rows.dec),
+            zero_point_error=rows.zero_point_error,
+            table=rows.table,
+            source=source,
+            checksum=checksum,
+            notes=rows.notes,
+        )
+
+    # --- what it holds -----------------------------------------------------------------------------------------------
+
+    @property
+    def n_star(self) -> int:
+        """Number of stars that are used."""
+        return len(self.ids)
+
+    @property
+    def n_input(self) -> int:
+        """Number of input rows."""
+        return len(self.input_ids)
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Canonical names of all bands in the observables, in order."""
+        return tuple(dict.fromkeys(band for observable in self.observables for band in observable.bands))
+
+    @property
+    def magnitude_columns(self) -> tuple[int, ...]:
+        """Indices of the observables that are magnitudes; the others are colours."""
+        return tuple(index for index, observable in enumerate(self.observables) if observable.is_magnitude)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Number of rows that are not used, by reason, the most frequent first."""
+        return dict(Counter(str(reason) for reason in self.drop_reason if reason).most_common())
+
+    def describe(self) -> str:
+        """Return a few lines of text: what was read, what is used, what was left out and why."""
+        names = ", ".join(observable.name for observable in self.observables)
+        lines = [f"{self.source}: {self.n_star} of {self.n_input} rows used, observables {names}"]
+        for index, observable in enumerate(self.observables):
+            known = np.isfinite(self.values[:, index])
+            if not known.any():
+                lines.append(f"  {observable.name}: no values")
+                continue
+            low, high = self.values[known, index].min(), self.values[known, index].max()
+            error = np.median(self.errors[known, index])
+            text = (
+                f"  {observable.name}: {known.sum()} values from {low:.3f} to {high:.3f}, median error {error:.4f} mag"
+            )
+            lines.append(text)
+        if self.parallax is not None:
+            count = int(np.isfinite(self.parallax).sum())
+            lines.append(f"  parallax: {count} values, zero point {self.parallax_zero_point}")
+        lines += [f"  left out: {count} ({reason})" for reason, count in self.dropped.items()]
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    # --- parts of it -------------------------------------------------------------------------------------------------
+
+    def subset(self, index: ArrayLike, reason: str | ArrayLike) -> Photometry:
+        """Return the photometry of some stars; the others are set aside.
+
+        Parameters
+        ----------
+        index : array_like of int, shape (n_kept,)
+            Which of the used stars to keep; put into input order.
+        reason : str or array_like of str, shape (n_star,)
+            Why the others are not used; one text, or one for each star (those of kept stars are ignored).
+
+        Returns
+        -------
+        Photometry
+            Same input rows, fewer stars.
+        """
+        index = np.unique(np.asarray(index, dtype=np.intp))
+        reasons = self.drop_reason.astype(object)
+        reasons[self.input_row] = np.broadcast_to(np.asarray(reason, dtype=object), (self.n_star,))
+        reasons[self.input_row[index]] = ""
+
+        def part(array: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+            return None if array is None else array[index]
+
+        return replace(
+            self,
+            ids=self.ids[index],
+            values=self.values[index],
+            errors=self.errors[index],
+            input_row=self.input_row[index],
+            drop_reason=reasons.astype(str),
+            parallax=part(self.parallax),
+            parallax_error=part(self.parallax_error),
+            ra=part(self.ra),
+            dec=part(self.dec),
+        )
+
+    def keep(self, mask: ArrayLike, reason: str) -> Photometry:
+        """Return the photometry of the stars where a mask is true.
+
+        Parameters
+        ----------
+        mask : array_like of bool, shape (n_star,)
+            Which stars to keep.
+        reason : str
+            Why the others are not used; not empty.
+
+        Returns
+        -------
+        Photometry
+            Same input rows; the others counted under the reason.
+
+        Raises
+        ------
+        ValueError
+            If the mask has another shape or type, or the reason is empty.
+        """
+        mask = np.asarray(mask)
+        if mask.shape != (self.n_star,) or mask.dtype != bool:
+            raise ValueError(f"mask must be bool of shape ({self.n_star},), not {mask.dtype} of shape {mask.shape}")
+        if not reason:
+            raise ValueError("a reason is needed for the stars that are set aside")
+        return self.subset(np.flatnonzero(mask), reason)
+
+    def split(self, center: tuple[float, float], radius: float) -> tuple[Photometry, Photometry]:
+        """Part the stars into the cluster's and those of the field around it.
+
+        Parameters
+        ----------
+        center : tuple of float
+            Right ascension and declination [deg].
+        radius : float
+            Radius of the cluster [deg].
+
+        Returns
+        -------
+        sample : Photometry
+            Stars inside the radius.
+        control : Photometry
+            Stars beyond 1.5 radii; may be empty.
+
+        Raises
+        ------
+        InputError
+            If the table has no positions, or no star lies inside the radius.
+        SettingsError
+            If the centre is no direction or the radius is not positive.
+        """
+        if self.ra is None or self.dec is None:
+            remedy = "map columns to ra and dec, or leave centre and radius out"
+            raise InputError("a centre was given, but the table has no positions", self.source, remedy=remedy)
+        check_circle(center, radius)
+        distance = separation(self.ra, self.dec, center)
+        inside = distance <= radius
+        if not inside.any():
+            raise InputError(
+                f"no star lies within {radius:g} deg of RA {center[0]:g}, Dec {center[1]:g}; the stars lie around "
+                f"RA {np.nanmedian(self.ra):.3f}, Dec {np.nanmedian(self.dec):.3f}",
+                self.source,
+                expected="centre, radius and positions in degrees",
+                remedy="check the centre, and whether right ascension is in hours",
+            )
+        between = (distance > radius) & (distance <= FIELD_RADII * radius)
+        no_position = ~np.isfinite(distance)
+        outer = np.where(between, "between radius and 1.5 radii", "outside radius (used as field)")
+        sample = self._keep_some(inside, np.where(no_position, "no position", outer))
+        inner = np.where(between, "between radius and 1.5 radii", "inside radius (used as sample)")
+        control = self._keep_some(distance > FIELD_RADII * radius, np.where(no_position, "no position", inner))
+        return sample, control
+
+    def _keep_some(self, mask: ArrayLike, reasons: ArrayLike) -> Photometry:
+        """Return the stars where `mask` (n_star,) is true; `reasons` (n_star,) says why the others are not used."""
+        return self.subset(np.flatnonzero(np.asarray(mask, dtype=bool)), reasons)
+
+    def require(self, min_stars: int = 10) -> Photometry:
+        """Return itself if there are enough stars.
+
+        Parameters
+        ----------
+        min_stars : int
+            The smallest number of stars.
+
+        Raises
+        ------
+        InputError
+            If there are fewer; with the counts of the reasons.
+        """
+        if self.n_star >= min_stars:
+            return self
+        counts = "; ".join(f"{count} {reason}" for reason, count in self.dropped.items()) or "none were dropped"
+        raise InputError(
+            f"{self.n_star} of {self.n_input} stars can be used ({counts})",
+            self.source,
+            expected=f"at least {min_stars} stars",
+            remedy="loosen the limits, give a larger radius, or check how the columns were read",
+        )
