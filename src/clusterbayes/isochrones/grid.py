@@ -1,0 +1,314 @@
+"""A packed grid of isochrones, and one isochrone interpolated from it.
+
+`IsochroneGrid` holds, at every node of log_age and [M/H], a star's mass, temperature, luminosity, gravity, absolute
+magnitudes and extinction coefficients at equivalent evolutionary points (see `clusterbayes.isochrones.eep`).  Between
+nodes it is interpolated bilinearly at fixed point.  Files are HDF5 with a checksum for every array, so a grid is known
+by its digest and a damaged file is noticed when it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clusterbayes.bands import BANDS
+from clusterbayes.errors import GridError, GridRangeError, SettingsError
+from clusterbayes.isochrones import storage
+from clusterbayes.isochrones.extinction import MAX_A_V, band_extinction
+
+__all__ = ["Isochrone", "IsochroneGrid", "available_grids"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Isochrone:
+    """Stars of one age and composition, ordered by evolutionary point.
+
+    Parameters
+    ----------
+    log_age : float
+        log10 of the age [yr].
+    mh : float
+        [M/H] [dex].
+    eep : (n_eep,) int array
+        Equivalent evolutionary points.
+    phase : (n_eep,) int array
+        Phase codes (`clusterbayes.isochrones.eep.PHASES`).
+    m_ini : (n_eep,) array
+        Initial mass [Msun], non-decreasing.
+    log_teff, log_lum, log_g : (n_eep,) array
+        log10 of Teff [K], L [Lsun] and g [cm/s2].
+    magnitudes : dict of str to (n_eep,) array
+        Absolute, unreddened magnitudes [mag] by band.
+    coefficients : dict of str to (n_eep, 3) array
+        Extinction coefficients c0, c1, c2 by band.
+    """
+
+    log_age: float
+    mh: float
+    eep: NDArray[np.int64]
+    phase: NDArray[np.int64]
+    m_ini: Array
+    log_teff: Array
+    log_lum: Array
+    log_g: Array
+    magnitudes: dict[str, Array]
+    coefficients: dict[str, Array]
+
+    def extinction(self, a_v: float) -> dict[str, Array]:
+        """Return the extinction of every point in every band.
+
+        Parameters
+        ----------
+        a_v : float
+            Extinction in V [mag], 0 to 6.
+
+        Returns
+        -------
+        dict of str to (n_eep,) array
+            A_b [mag] by band.
+
+        Raises
+        ------
+        GridRangeError
+            If a_v lies outside the range of the coefficients.
+        """
+        if not 0.0 <= a_v <= MAX_A_V:
+            raise GridRangeError("a_v", a_v, 0.0, MAX_A_V)
+        return {band: band_extinction(c, a_v) for band, c in self.coefficients.items()}
+
+
+@dataclass(frozen=True)
+class IsochroneGrid:
+    """Isochrones on a regular grid of age and metallicity, resampled at equivalent evolutionary points.
+
+    Parameters
+    ----------
+    log_age : (n_age,) array
+        log10 of the age [yr], increasing.
+    mh : (n_mh,) array
+        [M/H] [dex], increasing.
+    eep : (n_eep,) int array
+        Equivalent evolutionary points.
+    phase : (n_eep,) int array
+        Phase code of each point.
+    m_ini : (n_age, n_mh, n_eep) array
+        Initial mass [Msun], non-decreasing along the last axis.
+    log_teff, log_lum, log_g : (n_age, n_mh, n_eep) array
+        log10 of Teff [K], L [Lsun] and g [cm/s2].
+    bands : tuple of str
+        Names of the bands.
+    mags : (n_age, n_mh, n_eep, n_band) array
+        Absolute, unreddened magnitudes [mag].
+    ext : (n_age, n_mh, n_eep, n_band, 3) array
+        Extinction coefficients: A_b = A_V (c0 + c1 A_V + c2 A_V^2) for 0 <= A_V <= 6 mag.
+    metadata : dict
+        family, release, citation, source, solar_scale, r_v, digest, and whatever else the file says.
+    """
+
+    log_age: Array
+    mh: Array
+    eep: NDArray[np.int64]
+    phase: NDArray[np.int64]
+    m_ini: Array
+    log_teff: Array
+    log_lum: Array
+    log_g: Array
+    bands: tuple[str, ...]
+    mags: Array
+    ext: Array
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = (self.log_age.size, self.mh.size, self.eep.size)
+        n_band = len(self.bands)
+        expected: dict[str, tuple[int, ...]] = {name: shape for name in ("m_ini", "log_teff", "log_lum", "log_g")}
+        expected |= {"phase": shape[2:], "mags": (*shape, n_band), "ext": (*shape, n_band, 3)}
+        for name, wanted in expected.items():
+            if getattr(self, name).shape != wanted:
+                raise GridError(f"{name} has shape {getattr(self, name).shape}", self.name, f"shape {wanted}")
+        for name in ("log_age", "mh"):
+            axis = getattr(self, name)
+            if axis.size < 2 or not np.all(np.diff(axis) > 0):
+                raise GridError(f"axis {name} is not usable", self.name, "at least two increasing values")
+
+    @property
+    def name(self) -> str:
+        """Name of the grid, for messages and provenance."""
+        return str(self.metadata.get("name", "isochrone grid"))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything in the grid's file; empty for a grid that was never saved."""
+        return str(self.metadata.get("digest", ""))
+
+    @property
+    def r_v(self) -> float:
+        """Ratio of total to selective extinction that the coefficients are for."""
+        return float(self.metadata.get("r_v", 3.1))
+
+    @property
+    def phase_edges(self) -> NDArray[np.int64]:
+        """Index of the first point of each phase, and the number of points at the end, shape (n_phase + 1,)."""
+        return np.concatenate([[0], np.flatnonzero(np.diff(self.phase)) + 1, [self.eep.size]]).astype(np.int64)
+
+    @property
+    def segments(self) -> NDArray[np.bool_]:
+        """Which of the segments j to j + 1 lie within one phase, shape (n_eep - 1,); no others may be drawn or used."""
+        return np.asarray(np.diff(self.phase) == 0)
+
+    @classmethod
+    def load(cls, name: str | Path = "parsec", bands: Iterable[str] | None = None) -> IsochroneGrid:
+        """Load a grid that is installed with the package, or a grid file.
+
+        Parameters
+        ----------
+        name : str or Path
+            Name of an installed grid (see `available_grids`) or path of a grid file.
+        bands : iterable of str, optional
+            Bands to load, in this order; any alias will do.  All if left out.
+
+        Returns
+        -------
+        IsochroneGrid
+            The grid.
+
+        Raises
+        ------
+        GridError
+            If there is no such grid, the file is damaged or of another version, or a band is missing.
+        """
+        path = storage.find_grid(name)
+        return cls(**storage.read_grid(path, None if bands is None else tuple(bands)))
+
+    def save(self, path: str | Path) -> IsochroneGrid:
+        """Write the grid to a file, replacing it as a whole.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, usually ending in ``.h5``.
+
+        Returns
+        -------
+        IsochroneGrid
+            The grid as read back, with its digest.
+        """
+        arrays = {name: getattr(self, name) for name in storage.ARRAYS}
+        storage.write_grid(Path(path), arrays, self.bands, self.mags, self.ext, self.metadata)
+        return type(self).load(Path(path))
+
+    def select(self, bands: Iterable[str]) -> IsochroneGrid:
+        """Return the grid with some of its bands, in the order given."""
+        names = storage.match_bands(bands, self.bands, self.name)
+        index = [self.bands.index(band) for band in names]
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values |= {"bands": names, "mags": self.mags[..., index], "ext": self.ext[..., index, :]}
+        return type(self)(**values)
+
+    def locate(self, log_age: float, mh: float) -> tuple[int, int, float, float]:
+        """Return the cell of a point and the fractions within it.
+
+        Parameters
+        ----------
+        log_age : float
+            log10 of the age [yr].
+        mh : float
+            [M/H] [dex].
+
+        Returns
+        -------
+        i_age, i_mh : int
+            Indices of the lower node.
+        f_age, f_mh : float
+            Fractions of the way to the upper node, 0 to 1.
+
+        Raises
+        ------
+        GridRangeError
+            If the point lies outside the grid or is not a number.
+        """
+        i_age, f_age = _cell("log_age", self.log_age, log_age)
+        i_mh, f_mh = _cell("mh", self.mh, mh)
+        return i_age, i_mh, f_age, f_mh
+
+    def isochrone(self, log_age: float, mh: float) -> Isochrone:
+        """Interpolate one isochrone, bilinearly at fixed evolutionary point.
+
+        Parameters
+        ----------
+        log_age : float
+            log10 of the age [yr].
+        mh : float
+            [M/H] [dex].
+
+        Returns
+        -------
+        Isochrone
+            The isochrone; at a node it is the node's, exactly.
+
+        Raises
+        ------
+        GridRangeError
+            If the point lies outside the grid or is not a number.
+        """
+        i, k, f, g = self.locate(log_age, mh)
+
+        def blend(values: Array) -> Array:
+            lower = (1.0 - g) * values[i, k] + g * values[i, k + 1]
+            upper = (1.0 - g) * values[i + 1, k] + g * values[i + 1, k + 1]
+            return np.asarray((1.0 - f) * lower + f * upper)
+
+        mags, ext = blend(self.mags), blend(self.ext)
+        return Isochrone(
+            log_age=float(log_age),
+            mh=float(mh),
+            eep=self.eep,
+            phase=self.phase,
+            m_ini=blend(self.m_ini),
+            log_teff=blend(self.log_teff),
+            log_lum=blend(self.log_lum),
+            log_g=blend(self.log_g),
+            magnitudes={band: mags[:, b] for b, band in enumerate(self.bands)},
+            coefficients={band: ext[:, b] for b, band in enumerate(self.bands)},
+        )
+
+    def info(self) -> dict[str, Any]:
+        """Return what the grid is and what it covers, as plain values."""
+        return {
+            "name": self.name,
+            **{key: value for key, value in self.metadata.items() if key != "name"},
+            "log_age": [float(self.log_age[0]), float(self.log_age[-1])],
+            "mh": [float(self.mh[0]), float(self.mh[-1])],
+            "n_age": int(self.log_age.size),
+            "n_mh": int(self.mh.size),
+            "n_eep": int(self.eep.size),
+            "bands": {band: BANDS[band].system if band in BANDS else "" for band in self.bands},
+        }
+
+
+def available_grids() -> dict[str, dict[str, Any]]:
+    """Return the grids that are installed: name to what it is and what it covers.
+
+    Returns
+    -------
+    dict of str to dict
+        Sorted by name; each value has family, release, citation, source, digest, path, ranges and bands.
+    """
+    return {name: storage.describe_grid(path) for name, path in storage.installed_grids().items()}
+
+
+def _cell(name: str, axis: Array, value: float) -> tuple[int, float]:
+    """Return the lower node and the fraction within its cell."""
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise SettingsError("one number is needed", name, value)
+    if not axis[0] <= value <= axis[-1]:
+        raise GridRangeError(name, float(value), float(axis[0]), float(axis[-1]))
+    i = int(np.clip(np.searchsorted(axis, value, side="right") - 1, 0, axis.size - 2))
+    return i, float((value - axis[i]) / (axis[i + 1] - axis[i]))
