@@ -1,0 +1,462 @@
+"""How probable a catalogue is: the mixture of cluster sequence, cluster outliers and field stars.
+
+`ClusterModel` joins photometry, isochrone grid, selection and field density, and gives log-probabilities for many
+parameter vectors in one compiled call, spread over threads. Results do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from clusterbayes.bands import Observable, observable_matrix, resolve_band
+from clusterbayes.errors import FitError, InputError
+from clusterbayes.isochrones import IsochroneGrid
+from clusterbayes.model import kernels
+from clusterbayes.model.imf import MASS_BREAK
+from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet
+from clusterbayes.model.selection import ErrorCurve, Selection
+from clusterbayes.photometry import Photometry
+
+__all__ = ["DEFAULT_TOLERANCE", "ClusterModel", "MassRatios", "Observed", "StarProperties"]
+
+#: Number of stars after which the errors of the models, rather than the number of stars, limit what can be learnt.
+DEFAULT_TOLERANCE = 100.0
+
+
+@dataclass(frozen=True)
+class MassRatios:
+    """Nodes of the mass ratio q = M2/M1 and the law between them, p(q) ∝ q^slope from the lowest node to 1."""
+
+    nodes: tuple[float, ...] = (0.1, 0.45, 0.6, 0.72, 0.82, 0.91, 1.0)
+
+    def share(self, slope: np.ndarray) -> np.ndarray:
+        """Share of the binaries between neighbouring nodes, shape (n_walkers, n_node − 1)."""
+        cumulative = self._integral(np.asarray(self.nodes)[None, :], np.asarray(slope, float)[:, None])
+        share = np.diff(cumulative, axis=1)
+        return share / share.sum(axis=1, keepdims=True)
+
+    def share_above(self, q: float, slope: np.ndarray) -> np.ndarray:
+        """Share of the binaries with a mass ratio above `q`, shape (n_walkers,)."""
+        slope = np.asarray(slope, float)
+        low, high = (self._integral(np.array([v]), slope) for v in (self.nodes[0], 1.0))
+        return (high - self._integral(np.array([q]), slope)) / (high - low)
+
+    @staticmethod
+    def _integral(q: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        power = slope + 1.0
+        near = np.abs(power) < 1e-9
+        return np.where(near, np.log(q), (q**power - 1.0) / np.where(near, 1.0, power))
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Photometry arranged for the model: primary magnitude first, stars sorted by it.
+
+    Attributes
+    ----------
+    observables : tuple of Observable
+        The primary magnitude first.
+    bands : tuple of str
+        The primary band first.
+    order : (n_star,)
+        Row of the photometry that each sorted star comes from.
+    values, errors : (n_star, n_obs)
+        Sorted [mag].
+    parallax, parallax_error : (n_star,) or (0,)
+        Sorted [mas].
+    """
+
+    observables: tuple[Observable, ...]
+    bands: tuple[str, ...]
+    order: np.ndarray
+    values: np.ndarray
+    errors: np.ndarray
+    parallax: np.ndarray
+    parallax_error: np.ndarray
+
+    @classmethod
+    def arrange(cls, photometry: Photometry, primary: str) -> Observed:
+        """Sort photometry by its `primary` band; every star must have been measured in it.
+
+        Raises
+        ------
+        InputError
+            If the primary band is not itself an observable, or is missing for a star.
+        """
+        names = [o.name for o in photometry.observables]
+        first = [i for i, o in enumerate(photometry.observables) if o.is_magnitude and o.bands[0] == primary]
+        if not first:
+            raise InputError(
+                f"{primary} carries the magnitude limit but is not among the observables {', '.join(names)}",
+                remedy=f"add {primary} to the observables, or set the limit in a band that is one",
+            )
+        columns = [first[0], *[i for i in range(len(names)) if i != first[0]]]
+        values = photometry.values[:, columns]
+        if not np.isfinite(values[:, 0]).all():
+            raise InputError(f"some stars have no {primary}, the band of the magnitude limit")
+        order = np.argsort(values[:, 0], kind="stable")
+        observables = tuple(photometry.observables[i] for i in columns)
+        bands = [primary, *[b for o in observables for b in o.bands if b != primary]]
+        parallax = photometry.parallax if photometry.parallax is not None else np.empty(0)
+        parallax_error = photometry.parallax_error if photometry.parallax_error is not None else np.empty(0)
+        in_order = order if parallax.size else np.empty(0, int)
+        return cls(
+            observables=observables,
+            bands=tuple(dict.fromkeys(bands)),
+            order=order,
+            values=np.ascontiguousarray(values[order]),
+            errors=np.ascontiguousarray(photometry.errors[:, columns][order]),
+            parallax=np.ascontiguousarray(parallax[in_order]),
+            parallax_error=np.ascontiguousarray(parallax_error[in_order]),
+        )
+
+    def field_columns(self) -> tuple[np.ndarray, np.ndarray, tuple[bool, ...]]:
+        """Values and errors of the space that the field density lives in, and which columns are magnitudes."""
+        kinds = tuple(o.is_magnitude for o in self.observables)
+        if self.parallax.size == 0:
+            return self.values, self.errors, kinds
+        values = np.column_stack([self.values, self.parallax])
+        return values, np.column_stack([self.errors, self.parallax_error]), (*kinds, False)
+
+    def outlier_density(self, selection: Selection) -> np.ndarray:
+        """Flat density over the selected region of the magnitudes and colours that each star has, shape (n_star,)."""
+        low = max(selection.bright, float(self.values[:, 0].min()) - 1.0)
+        high = min(selection.faint, float(self.values[:, 0].max()) + 0.5)
+        log_density = np.full(self.values.shape[0], -np.log(high - low))
+        for a, observable in enumerate(self.observables[1:], start=1):
+            colour = self.values[:, 0] - self.values[:, a] if observable.is_magnitude else self.values[:, a]
+            have = np.isfinite(colour)
+            if have.any():
+                span = float(np.ptp(colour[have])) + 0.5
+                log_density[have] -= np.log(span)
+        return np.exp(log_density)
+
+
+@dataclass(frozen=True)
+class StarProperties:
+    """What each star is, averaged over draws; arrays of shape (n_star,) in the photometry's order."""
+
+    p_member: np.ndarray
+    p_outlier: np.ndarray
+    p_binary: np.ndarray
+    mass: np.ndarray
+    mass_std: np.ndarray
+    q: np.ndarray
+    q_std: np.ndarray
+    log_teff: np.ndarray
+    log_lum: np.ndarray
+    log_teff_std: np.ndarray
+    log_lum_std: np.ndarray
+
+
+class ClusterModel:
+    """Log-probability of a catalogue given the parameters of a cluster.
+
+    Parameters
+    ----------
+    photometry : Photometry
+        Stars within the limits of `selection`, each with its primary magnitude.
+    grid : IsochroneGrid
+        Loaded with the bands of the photometry.
+    parameters : ParameterSet
+    selection : Selection
+    field : (n_star,) array, optional
+        Density of field stars at each star, in the photometry's order; zero (no field) by default.
+    n_threads : int
+        Walkers are spread over this many threads; results do not depend on it.
+    mass_ratios : MassRatios
+    tolerance : float
+        Stars after which the models, not the number of stars, limit what can be learnt: the likelihood is raised to the
+        power 1/(1 + n_star/tolerance); Miller & Dunson (2019), JASA 114, 1113, eq. 2.4. Infinite: the plain likelihood.
+    thin : int
+        Use every `thin`-th vertex of the isochrones, the same ones at every θ.
+    """
+
+    def __init__(
+        self,
+        photometry: Photometry,
+        grid: IsochroneGrid,
+        parameters: ParameterSet,
+        selection: Selection,
+        *,
+        field: np.ndarray | None = None,
+        n_threads: int = 1,
+        mass_ratios: MassRatios | None = None,
+        tolerance: float = np.inf,
+        thin: int = 2,
+    ) -> None:
+        self.photometry = photometry
+        self.grid = grid
+        self.parameters = parameters
+        self.selection = selection
+        self.n_threads = n_threads
+        self.mass_ratios = mass_ratios or MassRatios()
+        self.thin = thin
+        self.power = 1.0 / (1.0 + photometry.n_star / tolerance)
+        self.observed = Observed.arrange(photometry, selection.band)
+        self.error_curve = ErrorCurve.fit(self.observed.values[:, 0], self.observed.errors[:, 0])
+        density = np.zeros(photometry.n_star) if field is None else np.asarray(field, float)
+        self._stars = kernels.Stars(
+            values=self.observed.values,
+            errors=self.observed.errors,
+            covariance=self._covariance(),
+            field=np.ascontiguousarray(density[self.observed.order]),
+            outlier=self.observed.outlier_density(selection),
+            parallax=self.observed.parallax,
+            parallax_error=self.observed.parallax_error,
+        )
+        self._sequence = self._build_sequence()
+
+    def with_field(self, field: np.ndarray) -> ClusterModel:
+        """Return the same model with another field density (n_star,), in the photometry's order."""
+        other = object.__new__(ClusterModel)
+        other.__dict__.update(self.__dict__)
+        other._stars = self._stars._replace(field=np.ascontiguousarray(np.asarray(field, float)[self.observed.order]))
+        return other
+
+    def with_parameters(self, parameters: ParameterSet) -> ClusterModel:
+        """Return the same model with other free and fixed parameters."""
+        other = object.__new__(ClusterModel)
+        other.__dict__.update(self.__dict__)
+        other.parameters = parameters
+        return other
+
+    def coarse(self, *, thin: int = 2, nodes: tuple[float, ...] = (0.1, 0.7, 0.9, 1.0)) -> ClusterModel:
+        """Return a quicker model with every `thin`-th vertex and few mass ratios, for looking around."""
+        other = object.__new__(ClusterModel)
+        other.__dict__.update(self.__dict__)
+        other.mass_ratios = MassRatios(nodes)
+        kept = _every(self._sequence.nodes.shape[2], thin)
+        other._sequence = self._sequence._replace(
+            nodes=np.ascontiguousarray(self._sequence.nodes[:, :, kept]), q_nodes=np.array(nodes)
+        )
+        return other
+
+    def subset(self, index: np.ndarray) -> ClusterModel:
+        """Return the model of some stars only (indices in order of the primary magnitude, kept sorted)."""
+        index = np.sort(index)
+        other = object.__new__(ClusterModel)
+        other.__dict__.update(self.__dict__)
+        parts = {
+            name: np.ascontiguousarray(array[index]) if array.shape[0] == self._stars.values.shape[0] else array
+            for name, array in self._stars._asdict().items()
+        }
+        other._stars = kernels.Stars(**parts)
+        return other
+
+    def log_prior(self, theta: np.ndarray) -> np.ndarray:
+        """Log prior density of θ (n_walkers, n_dim), shape (n_walkers,); −inf outside."""
+        return self.parameters.log_prior(theta)
+
+    def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
+        """Log-likelihood of θ (n_walkers, n_dim), shape (n_walkers,).
+
+        Raises
+        ------
+        FitError
+            If a value is NaN, which is a defect and never hidden.
+        """
+        values, *_ = self._run(self.parameters.unpack(theta), weights=False, moments=False)
+        values *= self.power
+        if np.isnan(values).any():
+            bad = np.atleast_2d(theta)[np.isnan(values)][0]
+            named = ", ".join(f"{n}={v:.6g}" for n, v in zip(self.parameters.names, bad, strict=True))
+            raise FitError(f"the likelihood is NaN at {named}")
+        return values
+
+    def log_prob(self, theta: np.ndarray) -> np.ndarray:
+        """Log posterior density (not normalised) of θ (n_walkers, n_dim), shape (n_walkers,)."""
+        theta = np.atleast_2d(np.asarray(theta, float))
+        total = self.log_prior(theta)
+        inside = np.isfinite(total)
+        if inside.any():
+            total[inside] += self.log_likelihood(theta[inside])
+        return total
+
+    def member_probability(self, theta: np.ndarray) -> np.ndarray:
+        """Probability of each star to be a member (sequence or outlier), shape (n_walkers, n_star)."""
+        _, weights, *_ = self._run(self.parameters.unpack(theta), weights=True, moments=False)
+        p = weights[:, :, :2].sum(axis=2) / weights.sum(axis=2)
+        return self._unsort(p)
+
+    def star_properties(self, theta: np.ndarray) -> StarProperties:
+        """Membership, mass, mass ratio, temperature and luminosity of each star, averaged over draws θ.
+
+        `p_member` counts sequence and outliers alike; mass, mass ratio, temperature and luminosity are those that the
+        star has if it belongs to the sequence, NaN where no isochrone comes near.
+        """
+        n_star = self._stars.values.shape[0]
+        shares = np.zeros((n_star, 3))
+        sums = np.zeros((n_star, kernels.N_MOMENT))
+        squares = np.zeros((n_star, 2))
+        theta = np.atleast_2d(theta)
+        for start in range(0, theta.shape[0], 16):
+            block = theta[start : start + 16]
+            _, weights, moments, _ = self._run(self.parameters.unpack(block), weights=True, moments=True)
+            shares += (weights / weights.sum(axis=2, keepdims=True)).sum(axis=0)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                scaled = np.where(moments[:, :, :1] > 0, moments / moments[:, :, :1], 0.0)
+            sums += scaled.sum(axis=0)
+            squares += (scaled[:, :, 5:7] ** 2).sum(axis=0)
+        shares /= theta.shape[0]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(sums[:, :1] > 0, sums / sums[:, :1], np.nan)
+            spread = np.sqrt(np.maximum(squares / sums[:, :1] - mean[:, 5:7] ** 2, 0.0))
+        deviation = np.sqrt(np.maximum(mean[:, [2, 4]] - mean[:, [1, 3]] ** 2, 0.0))
+        columns = {
+            "p_member": shares[:, 0] + shares[:, 1],
+            "p_outlier": shares[:, 1],
+            "p_binary": mean[:, 7],
+            "mass": mean[:, 1],
+            "mass_std": deviation[:, 0],
+            "q": mean[:, 3],
+            "q_std": deviation[:, 1],
+            "log_teff": mean[:, 5],
+            "log_lum": mean[:, 6],
+            "log_teff_std": spread[:, 0],
+            "log_lum_std": spread[:, 1],
+        }
+        return StarProperties(**{name: self._unsort(column[None, :])[0] for name, column in columns.items()})
+
+    def sequences(self, theta: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """Isochrones at θ (n_walkers, n_dim): mass, log Teff, log L, phase, and observables single and of equal masses.
+
+        Returns
+        -------
+        list of dict
+            Arrays of shape (n_eep,), `observables` and `binary` of shape (n_eep, n_obs) in the photometry's order.
+        """
+        population = self._population(self.parameters.unpack(theta))
+        iso = np.empty((self._sequence.nodes.shape[2], 3 + len(self.observed.bands)))
+        names = [o.name for o in self.observed.observables]
+        back = [names.index(o.name) for o in self.photometry.observables]
+        magnitude = np.array([1.0 if o.is_magnitude else 0.0 for o in self.photometry.observables])
+        result = []
+        for w in range(population.a_v.size):
+            kernels.vertices(
+                self._sequence.nodes, population.i_age[w], population.w_age[w], population.i_mh[w], population.w_mh[w],
+                population.dist_mod[w], population.a_v[w], population.zero_point[w], population.colour[w],
+                self._sequence.knots, self._sequence.pattern, np.inf, iso,
+            )  # fmt: skip
+            single = (iso[:, 3:] @ self._sequence.matrix.T)[:, back]
+            result.append(
+                {
+                    "m_ini": iso[:, 0].copy(),
+                    "log_teff": iso[:, 1].copy(),
+                    "log_lum": iso[:, 2].copy(),
+                    "phase": np.asarray(self.grid.phase)[_every(self.grid.eep.size, self.thin)],
+                    "observables": single,
+                    "binary": single - 2.5 * np.log10(2.0) * magnitude,
+                }
+            )
+        return result
+
+    def log_selected(self, theta: np.ndarray) -> np.ndarray:
+        """Log of Z, the share of the population at θ (n_walkers, n_dim) that passes the limits, shape (n_walkers,)."""
+        return self._run(self.parameters.unpack(theta), weights=False, moments=False)[3]
+
+    def _run(
+        self, values: Mapping[str, np.ndarray], *, weights: bool, moments: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Log-likelihood (n_walkers,), mixture weights, moments of the stars, and log Z (n_walkers,)."""
+        population = self._population(values)
+        n_walkers, n_star = population.a_v.size, self._stars.values.shape[0]
+        log_likelihood = np.empty(n_walkers)
+        log_z = np.empty(n_walkers)
+        cluster = np.zeros((n_walkers if weights else 0, n_star, 3))
+        sums = np.zeros((n_walkers if moments else 0, n_star, kernels.N_MOMENT))
+        edges = np.linspace(0, n_walkers, min(self.n_threads, n_walkers) + 1).astype(int)
+
+        def part(i: int) -> None:
+            kernels.evaluate(
+                edges[i], edges[i + 1], self._stars, self._sequence, population, log_likelihood, cluster, sums, log_z
+            )
+
+        if edges.size == 2:
+            part(0)
+        else:
+            with ThreadPoolExecutor(edges.size - 1) as pool:
+                list(pool.map(part, range(edges.size - 1)))
+        return log_likelihood, cluster, sums, log_z
+
+    def _population(self, values: Mapping[str, np.ndarray]) -> kernels.Population:
+        i_age, w_age = _node(self.grid.log_age, values["log_age"])
+        i_mh, w_mh = _node(self.grid.mh, values["mh"])
+
+        def per_band(kind: str) -> np.ndarray:
+            return np.stack([values[f"{kind}_{band}"] for band in self.observed.bands], axis=1)
+
+        return kernels.Population(
+            i_age=i_age,
+            w_age=w_age,
+            i_mh=i_mh,
+            w_mh=w_mh,
+            dist_mod=np.ascontiguousarray(values["dist_mod"]),
+            a_v=np.ascontiguousarray(values["a_v"]),
+            alpha=np.stack([values["alpha_1"], values["alpha_2"]], axis=1),
+            binary_frac=np.ascontiguousarray(values["binary_frac"]),
+            q_share=self.mass_ratios.share(values["q_slope"]),
+            member_frac=np.ascontiguousarray(values["member_frac"]),
+            outlier_frac=np.ascontiguousarray(values["outlier_frac"]),
+            floor=per_band("floor"),
+            zero_point=per_band("zero_point"),
+            colour=np.stack([values[f"colour_{knot:.2f}"] for knot in COLOUR_KNOTS], axis=1),
+            parallax_zero_point=np.ascontiguousarray(values["parallax_zero_point"]),
+            depth=np.ascontiguousarray(values["depth"]),
+        )
+
+    def _build_sequence(self) -> kernels.Sequence:
+        bands = self.observed.bands
+        columns = [self.grid.bands.index(band) for band in bands]
+        grid = self.grid
+        parts = [grid.m_ini[..., None], grid.log_teff[..., None], grid.log_lum[..., None]]
+        for c in columns:
+            parts += [grid.mags[..., c, None], grid.ext[..., c, :]]
+        wavelength = np.log([resolve_band(band).wavelength for band in bands])
+        span = np.ptp(wavelength)
+        pattern = (np.mean([wavelength.min(), wavelength.max()]) - wavelength) / (span if span > 0 else 1.0)
+        return kernels.Sequence(
+            nodes=np.ascontiguousarray(np.concatenate(parts, axis=-1)[:, :, _every(grid.eep.size, self.thin)]),
+            matrix=np.ascontiguousarray(observable_matrix(self.observed.observables, bands)),
+            q_nodes=np.array(self.mass_ratios.nodes),
+            knots=np.array(list(COLOUR_KNOTS)),
+            pattern=pattern,
+            m_break=MASS_BREAK,
+            bright=self.selection.bright,
+            faint=self.selection.faint,
+            sigma_mag=self.error_curve.magnitude,
+            sigma_value=self.error_curve.sigma,
+            table=kernels.normal_table(),
+            pair_table=kernels.pair_table(),
+        )
+
+    def _covariance(self) -> np.ndarray:
+        """Empty where total errors are independent: no band enters two observables."""
+        matrix = observable_matrix(self.observed.observables, self.observed.bands)
+        n_obs = matrix.shape[0]
+        if (np.count_nonzero(matrix, axis=0) <= 1).all():
+            return np.empty((0, n_obs, n_obs))
+        variance = np.nan_to_num(self.observed.errors**2)
+        return np.ascontiguousarray(variance[:, :, None] * np.eye(n_obs)[None, :, :])
+
+    def _unsort(self, values: np.ndarray) -> np.ndarray:
+        """Bring (n_walkers, n_star) from sorted order back to the photometry's."""
+        result = np.empty_like(values)
+        result[:, self.observed.order] = values
+        return result
+
+
+def _every(n: int, thin: int) -> np.ndarray:
+    """Return indices of every `thin`-th of n vertices, the first and the last among them."""
+    return np.unique(np.append(np.arange(0, n, thin), n - 1))
+
+
+def _node(axis: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower node and the weight of the upper one for values within an ascending axis."""
+    value = np.clip(value, axis[0], axis[-1])
+    i = np.clip(np.searchsorted(axis, value, side="right") - 1, 0, axis.size - 2)
+    return i, (value - axis[i]) / (axis[i + 1] - axis[i])

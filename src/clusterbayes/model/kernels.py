@@ -1,0 +1,180 @@
+"""Compiled likelihood of many parameter vectors: arrays in, arrays out, nothing of the library above them.
+
+`evaluate` is what the model calls. It places the isochrone (`kernels_sequence`), convolves it with every star's errors
+(`kernels_density`) and mixes in field stars and outliers. Numba's cache follows the files one by one: after an edit in
+one of the modules that are called from here, delete the cached machine code of all of them (`*.nbi`, `*.nbc`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from clusterbayes.model.kernels_density import N_MOMENT, Limits, Strips, Whitened, star_densities, whiten
+from clusterbayes.model.kernels_normal import normal_table, pair_table
+from clusterbayes.model.kernels_sequence import numbers, system_magnitudes, vertices
+
+__all__ = [
+    "N_MOMENT",
+    "Population",
+    "Sequence",
+    "Stars",
+    "evaluate",
+    "normal_table",
+    "pair_table",
+    "star_densities",
+    "vertices",
+]
+
+_UNSEEN = 1e-12  # selected share of a population below which it counts as invisible
+
+
+class Stars(NamedTuple):
+    """What was observed, sorted by the primary magnitude (column 0 of the observables)."""
+
+    values: np.ndarray  # (n_star, n_obs) NaN where missing, never in column 0
+    errors: np.ndarray  # (n_star, n_obs)
+    covariance: np.ndarray  # (n_star, n_obs, n_obs), or (0, n_obs, n_obs) where errors are independent
+    field: np.ndarray  # (n_star,) density of field stars
+    outlier: np.ndarray  # (n_star,) density of the cluster's outliers
+    parallax: np.ndarray  # (n_star,) mas, NaN where missing; (0,) where there are none
+    parallax_error: np.ndarray  # (n_star,) mas
+
+
+class Sequence(NamedTuple):
+    """What does not change from one parameter vector to the next."""
+
+    nodes: np.ndarray  # (n_age, n_mh, n_eep, 3 + 4 n_band): see `vertices`
+    matrix: np.ndarray  # (n_obs, n_band): observables from bands
+    q_nodes: np.ndarray  # (n_q,) mass ratios
+    knots: np.ndarray  # (n_knot,) log Teff at which the colour discrepancy has its amplitudes, ascending
+    pattern: np.ndarray  # (n_band,): share of a colour amplitude
+    m_break: float  # break of the mass function [Msun]
+    bright: float  # limits of the primary magnitude
+    faint: float
+    sigma_mag: np.ndarray  # (n,) evenly spaced true magnitudes
+    sigma_value: np.ndarray  # (n,) error of the primary magnitude there
+    table: np.ndarray  # from `normal_table`
+    pair_table: np.ndarray
+
+
+class Population(NamedTuple):
+    """Parameters, one row a walker."""
+
+    i_age: np.ndarray  # (n_walkers,) lower grid node
+    w_age: np.ndarray  # weight of the upper one
+    i_mh: np.ndarray
+    w_mh: np.ndarray
+    dist_mod: np.ndarray
+    a_v: np.ndarray
+    alpha: np.ndarray  # (n_walkers, 2) slopes of the mass function
+    binary_frac: np.ndarray
+    q_share: np.ndarray  # (n_walkers, n_q - 1)
+    member_frac: np.ndarray
+    outlier_frac: np.ndarray
+    floor: np.ndarray  # (n_walkers, n_band) mag
+    zero_point: np.ndarray  # (n_walkers, n_band) mag
+    colour: np.ndarray  # (n_walkers, n_knot) mag
+    parallax_zero_point: np.ndarray  # mas, to be added to the catalogue's
+    depth: np.ndarray  # spread of the members' distances over their mean
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log_z):
+    """Log-likelihood of walkers `start` to `stop`.
+
+    Parameters
+    ----------
+    stars, seq, pop : Stars, Sequence, Population
+    log_likelihood : (n_walkers,)
+        Filled.
+    cluster : (n_walkers, n_star, 3) or (0, n_star, 3)
+        When it has rows, filled with the weights in the mixture of: cluster sequence, cluster outliers, field.
+    moments : (n_walkers, n_star, N_MOMENT) or (0, n_star, N_MOMENT)
+        When it has rows, filled as by `star_densities`.
+    log_z : (n_walkers,)
+        Filled with the log of the selected share of the population.
+    """
+    n_star = stars.values.shape[0]
+    n_eep = seq.nodes.shape[2]
+    whitened = _room(stars)
+    iso = np.empty((n_eep, 3 + seq.matrix.shape[1]))
+    mu = np.empty((1 + seq.q_nodes.size, n_eep, seq.matrix.shape[0]))
+    number = np.empty(n_eep)
+    density = np.empty(n_star)
+    parallax = np.ones(n_star)
+    no_moments = np.empty((0, N_MOMENT))
+    for w in range(start, stop):
+        limits = Limits(seq.bright, seq.faint, seq.sigma_mag, seq.sigma_value, pop.floor[w, 0])
+        first = vertices(
+            seq.nodes, pop.i_age[w], pop.w_age[w], pop.i_mh[w], pop.w_mh[w], pop.dist_mod[w], pop.a_v[w],
+            pop.zero_point[w], pop.colour[w], seq.knots, seq.pattern, _faintest_primary(limits), iso,
+        )  # fmt: skip
+        system_magnitudes(iso, first, seq.q_nodes, seq.matrix, seq.pair_table, mu)
+        numbers(iso, first, pop.alpha[w, 0], pop.alpha[w, 1], seq.m_break, number)
+        if w == start or (pop.floor[w] != pop.floor[w - 1]).any():
+            whiten(stars.errors, stars.covariance, seq.matrix, pop.floor[w], whitened)
+        strips = Strips(iso, first, mu, number, seq.q_nodes, pop.q_share[w], pop.binary_frac[w])
+        sums = moments[w] if moments.shape[0] > 0 else no_moments
+        z = star_densities(strips, whitened, limits, seq.table, density, sums)
+        log_z[w] = math.log(z) if z > 0.0 else -np.inf
+        if z < _UNSEEN:
+            log_likelihood[w] = -np.inf
+            continue
+        _member_parallax(stars, pop.dist_mod[w], pop.parallax_zero_point[w], pop.depth[w], parallax)
+        f, eta = pop.member_frac[w], pop.outlier_frac[w]
+        total = 0.0
+        for i in range(n_star):
+            sequence = f * (1.0 - eta) * density[i] / z * parallax[i]
+            outlier = f * eta * stars.outlier[i] * parallax[i]
+            field = (1.0 - f) * stars.field[i]
+            total += math.log(sequence + outlier + field)
+            if cluster.shape[0] > 0:
+                cluster[w, i, 0] = sequence
+                cluster[w, i, 1] = outlier
+                cluster[w, i, 2] = field
+        log_likelihood[w] = total
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _room(stars):
+    """Arrays that `whiten` fills, with missing values replaced by 0."""
+    n_star, n_obs = stars.values.shape
+    values = np.zeros((n_star, n_obs))
+    for i in range(n_star):
+        for a in range(n_obs):
+            if not math.isnan(stars.values[i, a]):
+                values[i, a] = stars.values[i, a]
+    return Whitened(
+        values,
+        np.empty((n_star, n_obs)),
+        np.empty(stars.covariance.shape),
+        np.empty((n_star, n_obs)),
+        np.empty(n_star),
+        np.empty(n_star),
+        np.empty(n_star),
+        np.empty(n_star, np.bool_),
+    )
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _faintest_primary(limits):
+    """Magnitude from which neither a star nor an equal pair comes within reach of the faint limit."""
+    if limits.faint >= 90.0:
+        return np.inf
+    sigma = math.sqrt(limits.sigma_value[-1] ** 2 + limits.floor**2)
+    return limits.faint + 0.7526 + 8.5 * sigma
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _member_parallax(stars, dist_mod, zero_point, depth, out):
+    """Density of a member's parallax (1 where there is none); `out` (n_star,) is filled."""
+    expected = 10.0 ** (2.0 - 0.2 * dist_mod)
+    for i in range(stars.parallax.size):
+        if not math.isnan(stars.parallax[i]):
+            sigma2 = stars.parallax_error[i] ** 2 + (depth * expected) ** 2
+            x = stars.parallax[i] + zero_point - expected
+            out[i] = math.exp(-0.5 * x * x / sigma2) / math.sqrt(2.0 * math.pi * sigma2)

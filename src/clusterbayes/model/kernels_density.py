@@ -1,0 +1,389 @@
+"""Compiled density of stars under an isochrone with binaries: a chain of patches, each with a closed form.
+
+Patch (k, j) joins vertices j and j+1 of two neighbouring mass-ratio sequences; single stars are the degenerate strip
+of zero width. In observables divided by a star's errors, a patch has a centre, a vector u along the sequence and a
+vector w across it, and holds weight spread evenly over both. Its Gaussian-convolved density is a difference of normal
+distribution functions along u times one across the part of w perpendicular to u; the shear between the two enters
+through the mean and the variance of the position across. The plain oracle of all this lives beside the tests.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from clusterbayes.model.kernels_normal import interval, ramp_mean, tail_pair
+
+__all__ = ["N_MOMENT", "Limits", "Strips", "Whitened", "patch_integral", "star_densities", "whiten"]
+
+N_MOMENT = 8  # per star: weight, mass, mass², q, q², log Teff, log L, weight of companions
+
+_REACH = 7.0  # distance in standard deviations beyond which a patch is not felt
+_WIDE = 1.5  # reach in column 0 [mag] beyond which a star is held against every patch
+_CUT = 50.0  # squared distance at which exp(-x/2) is below 2e-11
+_NARROW2 = 0.1**2  # squared width (in σ) below which a strip is treated by its expansion about the middle
+_SQRT_2PI = math.sqrt(2.0 * math.pi)
+_NO_BRIGHT_LIMIT = -90.0
+
+
+class Whitened(NamedTuple):
+    """Stars with what divides them by their errors, filled by `whiten`; sorted by column 0."""
+
+    values: np.ndarray  # (n_star, n_obs) 0 where missing
+    scale: np.ndarray  # (n_star, n_obs) diagonal of the inverse Cholesky factor of Σ, 0 where missing
+    below: np.ndarray  # (n_star, n_obs, n_obs) the rest of it; (0, n_obs, n_obs) where errors are independent
+    reach: np.ndarray  # (n_star, n_obs) distance at which a star feels a patch, infinite where missing
+    norm: np.ndarray  # (n_star,) |2πΣ|^(−1/2)
+    upper: np.ndarray  # (n_star,) largest value + reach of column 0 among this star and those before it
+    lower: np.ndarray  # (n_star,) smallest value − reach of column 0 among this star and those after it
+    wide: np.ndarray  # (n_star,) bool: reaches too far in column 0 for `upper` and `lower`, which leave it out
+
+
+class Strips(NamedTuple):
+    """An isochrone with binaries, and how its population is spread over it."""
+
+    iso: np.ndarray  # (n_eep, 3 + n_band) mass, log Teff, log L, magnitudes
+    first: int  # first vertex that matters; what lies below it is fainter than any star and not selected
+    mu: np.ndarray  # (1 + n_q, n_eep, n_obs) observables; row 0 single stars, then one row per mass-ratio node
+    number: np.ndarray  # (n_eep,) integral of the mass function up to each vertex
+    q_nodes: np.ndarray  # (n_q,)
+    q_share: np.ndarray  # (n_q − 1,) share of binaries between neighbouring nodes
+    binary_frac: float
+
+
+class Limits(NamedTuple):
+    """Limits of the primary magnitude, and its error as a function of the true magnitude."""
+
+    bright: float
+    faint: float
+    sigma_mag: np.ndarray  # (n,) evenly spaced
+    sigma_value: np.ndarray  # (n,)
+    floor: float
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def whiten(errors, covariance, matrix, floor, out):
+    """Divide stars by their errors: Σ = C + A diag(floor²) Aᵀ and its inverse Cholesky factor.
+
+    Parameters
+    ----------
+    errors : (n_star, n_obs)
+        NaN where missing.
+    covariance : (n_star, n_obs, n_obs) or (0, n_obs, n_obs)
+        Read where it has rows; else errors are independent.
+    matrix : (n_obs, n_band)
+    floor : (n_band,)
+        [mag]
+    out : Whitened
+        Its `values` are read, the rest is filled.
+    """
+    n_star, n_obs = errors.shape
+    values, scale, reach = out.values, out.scale, out.reach
+    extra = np.zeros((n_obs, n_obs))
+    for a in range(n_obs):
+        for c in range(n_obs):
+            for b in range(floor.size):
+                extra[a, c] += matrix[a, b] * matrix[c, b] * floor[b] * floor[b]
+    if covariance.shape[0] == 0:
+        for i in range(n_star):
+            norm = 1.0
+            for a in range(n_obs):
+                sigma = math.sqrt(errors[i, a] * errors[i, a] + extra[a, a])
+                missing = math.isnan(sigma)
+                reach[i, a] = np.inf if missing else _REACH * sigma
+                scale[i, a] = 0.0 if missing else 1.0 / sigma
+                norm *= 1.0 if missing else scale[i, a] / _SQRT_2PI
+            out.norm[i] = norm
+    else:
+        for i in range(n_star):
+            out.norm[i] = _factor(errors[i], covariance[i], extra, scale[i], out.below[i], reach[i])
+    largest, smallest = -np.inf, np.inf
+    for i in range(n_star):
+        out.wide[i] = reach[i, 0] > _WIDE
+        if not out.wide[i]:
+            largest = max(largest, values[i, 0] + reach[i, 0])
+        out.upper[i] = largest
+    for i in range(n_star - 1, -1, -1):
+        if not out.wide[i]:
+            smallest = min(smallest, values[i, 0] - reach[i, 0])
+        out.lower[i] = smallest
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _factor(errors, covariance, extra, scale, below, reach):
+    """Whiten one star with correlated errors; returns |2πΣ|^(−1/2) over the observables that it has."""
+    n_obs = errors.size
+    norm = 1.0
+    chol = np.zeros((n_obs, n_obs))
+    for a in range(n_obs):
+        below[a, :] = 0.0
+        scale[a], reach[a] = 0.0, np.inf
+        if math.isnan(errors[a]):
+            continue
+        variance = covariance[a, a] + extra[a, a]
+        reach[a] = _REACH * math.sqrt(variance)
+        for c in range(a):
+            if math.isnan(errors[c]):
+                continue
+            value = covariance[a, c] + extra[a, c]
+            for m in range(c):
+                value -= chol[a, m] * chol[c, m]
+            chol[a, c] = value * scale[c]
+            variance -= chol[a, c] * chol[a, c]
+        scale[a] = 1.0 / math.sqrt(variance)
+        norm *= scale[a] / _SQRT_2PI
+        for c in range(a):
+            value = chol[a, c] * scale[c]
+            for m in range(c + 1, a):
+                value += chol[a, m] * below[m, c]
+            below[a, c] = -value * scale[a]
+    return norm
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _selected(m_centre, along, across, limits, table):
+    """Share of a patch whose noisy primary magnitude falls between the limits."""
+    bright, faint, sigma_mag, sigma_value = limits.bright, limits.faint, limits.sigma_mag, limits.sigma_value
+    x = (m_centre - sigma_mag[0]) / (sigma_mag[1] - sigma_mag[0])
+    x = min(max(x, 0.0), sigma_mag.size - 1.000001)
+    i = int(x)
+    sigma = sigma_value[i] + (x - i) * (sigma_value[i + 1] - sigma_value[i])
+    sigma = math.sqrt(sigma * sigma + limits.floor * limits.floor)
+    reach = 0.5 * (abs(along) + abs(across)) + _REACH * sigma
+    if m_centre + reach < faint and m_centre - reach > bright:
+        return 1.0
+    if m_centre - reach > faint or m_centre + reach < bright:
+        return 0.0
+    total = 0.0
+    for side in (-1.0, 1.0):
+        m = m_centre + side * across / (2.0 * math.sqrt(3.0))
+        total += ramp_mean((faint - m + 0.5 * along) / sigma, (faint - m - 0.5 * along) / sigma, table)
+        if bright > _NO_BRIGHT_LIMIT:
+            total -= ramp_mean((bright - m + 0.5 * along) / sigma, (bright - m - 0.5 * along) / sigma, table)
+    return 0.5 * total
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def patch_integral(rr, ru, rw, a, b, c, placed, table):
+    """Gaussian mass of one patch in whitened coordinates, without its normalisation.
+
+    Arguments are the inner products of the offset r (star minus centre), the vector u along and w across:
+    r·r, r·u, r·w, u·u, u·w, w·w. Returns the integral and, where `placed`, the mean position along and across in
+    (−½, ½).
+    """
+    swapped = a < _NARROW2
+    if swapped:
+        if c < _NARROW2:  # a dot
+            if rr > _CUT:
+                return 0.0, 0.0, 0.0
+            across, mean, variance = _average(rw, c)
+            along, position, _ = _average(ru - b * mean, a - b * b * variance)
+            return across * along * math.exp(-0.5 * rr), position, mean
+        ru, rw, a, c = rw, ru, c, a  # too short to define a direction: the strip across is the line
+    inverse = 1.0 / a
+    shear = b * inverse
+    rest = rr - ru * ru * inverse
+    c_perp = max(c - b * shear, 0.0)
+    rw_perp = rw - ru * shear
+    if c_perp < _NARROW2:
+        if rest > _CUT:
+            return 0.0, 0.0, 0.0
+        across, mean, variance = _average(rw_perp, c_perp)
+    else:
+        width, inverse_c = math.sqrt(c_perp), 1.0 / c_perp
+        z = rw_perp * inverse_c * width
+        rest -= z * z
+        outside = max(abs(z) - 0.5 * width, 0.0)
+        if rest + outside * outside > _CUT:
+            return 0.0, 0.0, 0.0
+        across, mean, variance = _across(z, width, inverse_c, table)
+    # along, at the mean position across, widened by its spread
+    length = math.sqrt(a)
+    tilt = shear * length
+    scale = 1.0 / math.sqrt(1.0 + tilt * tilt * variance)
+    z = ru * inverse * length - mean * tilt
+    centre, half = abs(z) * scale, 0.5 * length * scale
+    share = interval(centre, half, table)
+    if share <= 1e-300:
+        return 0.0, 0.0, 0.0
+    part = across * _SQRT_2PI * inverse * length * share * math.exp(-0.5 * rest)
+    position = 0.0
+    if placed:
+        phi_near, phi_far = tail_pair(abs(centre - half), table)[1], tail_pair(centre + half, table)[1]
+        position = min(max((abs(z) - (phi_near - phi_far) / (share * scale)) / length, -0.5), 0.5)
+        position = position if z > 0.0 else -position
+    if swapped:
+        return part, mean, position
+    return part, position, mean
+
+
+@njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
+def _average(s, c):
+    """Average of exp(s v − ½ c v²) over v in (−½, ½) for small s² and c, and mean and variance of v under it.
+
+    Sixth order in √c: the terms are c^(n/2) He_n(s/√c) / (2^n (n + 1)!).
+    """
+    s2 = s * s
+    t1, t2, t3 = 1.0 / 24.0, 1.0 / 1920.0, 1.0 / 322560.0
+    value = 1.0 + (s2 - c) * t1 + (s2 * (s2 - 6.0 * c) + 3.0 * c * c) * t2
+    value += (s2 * (s2 * (s2 - 15.0 * c) + 45.0 * c * c) - 15.0 * c * c * c) * t3
+    inverse = 1.0 / value
+    slope = 2.0 * t1 + (4.0 * s2 - 12.0 * c) * t2 + (s2 * (6.0 * s2 - 60.0 * c) + 90.0 * c * c) * t3
+    bend = 2.0 * t1 + 12.0 * (s2 - c) * t2 + (s2 * (30.0 * s2 - 180.0 * c) + 90.0 * c * c) * t3
+    mean = s * slope * inverse
+    return value, mean, bend * inverse - mean * mean
+
+
+@njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
+def _across(z, width, inverse_c, table):
+    """Average of exp(−½ (z − v width)²) over v in (−½, ½), and mean and variance of v under it.
+
+    `inverse_c` is 1/width².
+    """
+    near, far = abs(z) - 0.5 * width, abs(z) + 0.5 * width
+    tail_near, phi_near = tail_pair(abs(near), table)
+    tail_far, phi_far = tail_pair(far, table)
+    share = (tail_near if near > 0.0 else 1.0 - tail_near) - tail_far
+    if share <= 1e-300:
+        return 0.0, 0.0, 0.0
+    inverse, scale = 1.0 / share, inverse_c * width
+    slope = (phi_near - phi_far) * inverse
+    mean = min(max((abs(z) - slope) * scale, -0.5), 0.5)
+    variance = (1.0 + (near * phi_near - far * phi_far) * inverse - slope * slope) * inverse_c
+    return _SQRT_2PI * scale * share, mean if z > 0.0 else -mean, min(max(variance, 0.0), 1.0 / 12.0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def star_densities(strips, stars, limits, table, density, moments):
+    """Density of every star under the cluster sequence, and the selected share Z of the population.
+
+    Parameters
+    ----------
+    strips : Strips
+    stars : Whitened
+    limits : Limits
+    table : (n_node, 6)
+        From `normal_table`.
+    density : (n_star,)
+        Filled with p_cl (not divided by Z).
+    moments : (n_star, N_MOMENT) or (0, N_MOMENT)
+        When it has rows, filled with weighted sums for per-star masses and mass ratios.
+
+    Returns
+    -------
+    float
+        Z, the probability that a star of the population is selected.
+    """
+    n_star, n_obs = stars.values.shape
+    n_eep = strips.mu.shape[1]
+    first, number, mu = strips.first, strips.number, strips.mu
+    values, scale, below, reach = stars.values, stars.scale, stars.below, stars.reach
+    upper, lower, wide = stars.upper, stars.lower, stars.wide
+    apart = np.flatnonzero(wide)
+    total = number[n_eep - 1] - number[0]
+    placed = moments.shape[0] > 0
+    density[:] = 0.0
+    moments[:] = 0.0
+    patch = np.empty((4, n_obs))  # centre, extent along, extent across, half of the bounding box
+    margin = _REACH * math.hypot(limits.sigma_value.max(), limits.floor)
+    safe_bright, safe_faint = limits.bright + margin, limits.faint - margin
+    selected = 0.0
+    for k in range(strips.q_nodes.size):  # strip 0: single stars; strip k: between mass-ratio nodes k-1 and k
+        share = (1.0 - strips.binary_frac) if k == 0 else strips.binary_frac * strips.q_share[k - 1]
+        if share <= 0.0:
+            continue
+        begin = end = 0
+        for j in range(first, n_eep - 1):
+            weight = share * (number[j + 1] - number[j]) / total
+            if weight <= 0.0:
+                continue
+            _lay(mu, k, j, patch)
+            brightest, faintest = patch[0, 0] - patch[3, 0], patch[0, 0] + patch[3, 0]
+            if brightest > safe_bright and faintest < safe_faint:
+                selected += weight
+            else:
+                selected += weight * _selected(patch[0, 0], patch[1, 0], patch[2, 0], limits, table)
+            # sequences are continuous, so the stars in reach are near those of the last patch
+            while begin < n_star and upper[begin] < brightest:
+                begin += 1
+            while begin > 0 and upper[begin - 1] >= brightest:
+                begin -= 1
+            while end < n_star and lower[end] <= faintest:
+                end += 1
+            while end > 0 and lower[end - 1] > faintest:
+                end -= 1
+            stop = max(begin, end)
+            for n in range(begin, stop + apart.size):
+                if n < stop and wide[n]:
+                    continue
+                i = n if n < stop else apart[n - stop]
+                near = True
+                for a in range(n_obs):
+                    if abs(values[i, a] - patch[0, a]) > patch[3, a] + reach[i, a]:
+                        near = False
+                        break
+                if near:
+                    rr, ru, rw, uu, uw, ww = _products(values, scale, below, i, patch)
+                    part, along, across = patch_integral(rr, ru, rw, uu, uw, ww, placed, table)
+                    density[i] += weight * part
+                    if placed and part > 0.0:
+                        _add_moments(strips, k, j, weight * part, along + 0.5, across + 0.5, moments, i)
+    for i in range(n_star):
+        density[i] *= stars.norm[i]
+    return selected
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _lay(mu, k, j, patch):
+    """Describe patch (k, j): rows of `patch` (4, n_obs) are centre, extent along, extent across, half of the box."""
+    lower, upper = (k, k + 1) if k > 0 else (0, 0)
+    for a in range(mu.shape[2]):
+        p00, p01 = mu[lower, j, a], mu[lower, j + 1, a]
+        p10, p11 = mu[upper, j, a], mu[upper, j + 1, a]
+        patch[0, a] = 0.25 * (p00 + p01 + p10 + p11)
+        patch[1, a] = 0.5 * (p01 + p11 - p00 - p10)
+        patch[2, a] = 0.5 * (p10 + p11 - p00 - p01)
+        patch[3, a] = 0.5 * (abs(patch[1, a]) + abs(patch[2, a]))
+
+
+@njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
+def _products(values, scale, below, i, patch):
+    """Inner products r·r, r·u, r·w, u·u, u·w, w·w of star i and a patch in whitened coordinates."""
+    rr = ru = rw = uu = uw = ww = 0.0
+    for a in range(values.shape[1]):
+        s = scale[i, a]
+        r_a = s * (values[i, a] - patch[0, a])
+        u_a = s * patch[1, a]
+        w_a = s * patch[2, a]
+        if below.shape[0] > 0:
+            for c in range(a):
+                m = below[i, a, c]
+                r_a += m * (values[i, c] - patch[0, c])
+                u_a += m * patch[1, c]
+                w_a += m * patch[2, c]
+        rr += r_a * r_a
+        ru += r_a * u_a
+        rw += r_a * w_a
+        uu += u_a * u_a
+        uw += u_a * w_a
+        ww += w_a * w_a
+    return rr, ru, rw, uu, uw, ww
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _add_moments(strips, k, j, part, t, v, moments, i):
+    """Add a patch's share of star i to the sums; t and v in (0, 1) place the star along and across it."""
+    iso, q_nodes = strips.iso, strips.q_nodes
+    mass = iso[j, 0] + t * (iso[j + 1, 0] - iso[j, 0])
+    q = q_nodes[k - 1] + v * (q_nodes[k] - q_nodes[k - 1]) if k > 0 else 0.0
+    moments[i, 0] += part
+    moments[i, 1] += part * mass
+    moments[i, 2] += part * mass * mass
+    moments[i, 3] += part * q
+    moments[i, 4] += part * q * q
+    moments[i, 5] += part * (iso[j, 1] + t * (iso[j + 1, 1] - iso[j, 1]))
+    moments[i, 6] += part * (iso[j, 2] + t * (iso[j + 1, 2] - iso[j, 2]))
+    moments[i, 7] += part if k > 0 else 0.0

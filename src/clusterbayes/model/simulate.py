@@ -1,0 +1,251 @@
+"""Simulated catalogues: the model walked the other way, from parameters to stars with errors.
+
+Members are drawn from the mass function and the binary law, field stars from a crude Galactic disc along the line of
+sight. Both pass through the same magnitude limits. The demo, the tests and the validation all use this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table
+
+from clusterbayes.bands import resolve_band
+from clusterbayes.errors import SettingsError
+from clusterbayes.isochrones import Isochrone, IsochroneGrid
+from clusterbayes.model.cluster import MassRatios
+from clusterbayes.model.imf import draw_masses
+from clusterbayes.model.selection import NO_LIMIT, parse_limits
+
+__all__ = ["SimulatedCluster", "photometric_error", "simulate_cluster"]
+
+# Error at the bright end [mag], magnitude at which the photon noise is 0.01 mag: after Gaia EDR3 and a 0.5 m telescope.
+_NOISE = {"Gaia_G": (0.0028, 20.5), "Gaia_BP": (0.0030, 16.6), "Gaia_RP": (0.0040, 17.0)}
+_GROUND_NOISE = (0.008, 16.5)
+_NOISE_SLOPE = 0.28  # dex per mag
+_NOISE_END = 0.5  # mag: fainter stars are not measured, so none of them is scattered into the sample
+_PARALLAX_NOISE = (0.02, 15.0)  # mas at the bright end, magnitude from which it grows
+
+
+@dataclass(frozen=True)
+class SimulatedCluster:
+    """A catalogue and what went into it.
+
+    Attributes
+    ----------
+    table : astropy.table.Table
+        `id`, per band a magnitude and `<band>_error` [mag], optionally `parallax` and `parallax_error` [mas], and the
+        truth of each star: `is_member`, `mass` [Msun], `q` (0 for a single star), NaN for field stars.
+    truth : dict
+        Parameters by name.
+    """
+
+    table: Table
+    truth: dict[str, float]
+
+
+def photometric_error(band: str, magnitude: np.ndarray) -> np.ndarray:
+    """Error that the simulator gives to a star of a true magnitude [mag]."""
+    bright, at = _NOISE.get(band, _GROUND_NOISE)
+    noise = 0.01 * 10.0 ** (_NOISE_SLOPE * (np.asarray(magnitude, float) - at))
+    return np.minimum(np.hypot(bright, noise), _NOISE_END)
+
+
+def simulate_cluster(
+    log_age: float,
+    mh: float,
+    dist_mod: float,
+    a_v: float,
+    binary_frac: float,
+    n_members: int,
+    n_field: int,
+    *,
+    grid: IsochroneGrid | str = "parsec",
+    bands: Sequence[str] = ("Gaia_G", "Gaia_BP", "Gaia_RP"),
+    mag_limit: str = "Gaia_G=18",
+    seed: int = 1,
+    alpha: tuple[float, float] = (1.3, 2.3),
+    floor: float = 0.0,
+    parallax: bool = False,
+) -> SimulatedCluster:
+    """Simulate the catalogue of a cluster with field stars.
+
+    Parameters
+    ----------
+    log_age : float
+        [log10(yr)]
+    mh : float
+        [M/H] [dex].
+    dist_mod : float
+        True distance modulus [mag].
+    a_v : float
+        Extinction [mag].
+    binary_frac : float
+        Share of the primaries drawn, before any limit, that have a companion of q ≥ 0.1.
+    n_members, n_field : int
+        Stars in the catalogue, within the limits.
+    grid : IsochroneGrid or str
+    bands : sequence of str
+    mag_limit : str
+        For instance ``Gaia_G=18`` or ``Gaia_G=6..18``.
+    seed : int
+    alpha : tuple of float
+        Slopes of the mass function below and above 0.5 Msun.
+    floor : float
+        Scatter beyond the listed errors [mag].
+    parallax : bool
+        Add parallaxes and their errors, zero point applied.
+
+    Returns
+    -------
+    SimulatedCluster
+
+    Raises
+    ------
+    SettingsError
+        If a number is out of range, or the limits leave nothing of the cluster.
+    GridRangeError
+        If age or metallicity lie outside the grid.
+    """
+    names = [resolve_band(band).name for band in bands]
+    if not 0.0 <= binary_frac <= 1.0:
+        raise SettingsError(f"binary_frac={binary_frac:g} must lie between 0 and 1")
+    if n_members < 0 or n_field < 0 or n_members + n_field == 0:
+        raise SettingsError(f"n_members={n_members} and n_field={n_field}: give at least one star")
+    limit_band, bright, faint = parse_limits(mag_limit)
+    if limit_band not in names:
+        raise SettingsError(f"the limit is in {limit_band}, which is not among the bands {', '.join(names)}")
+    if isinstance(grid, str):
+        grid = IsochroneGrid.load(grid, bands=names)
+    rng = np.random.default_rng(seed)
+    limits = (names.index(limit_band), bright, faint)
+    sky = _Sky(grid, names, limits, floor, rng)
+    members = sky.collect(n_members, lambda n: sky.members(n, log_age, mh, dist_mod, a_v, binary_frac, alpha))
+    field = sky.collect(n_field, lambda n: sky.field(n, dist_mod))
+    stars = {key: np.concatenate([members[key], field[key]]) for key in members}
+    order = rng.permutation(n_members + n_field)
+    table = Table({"id": [f"star_{i + 1:05d}" for i in range(order.size)]})
+    for b, name in enumerate(names):
+        table[name] = np.round(stars["observed"][order, b], 5)
+        table[f"{name}_error"] = np.round(stars["error"][order, b], 5)
+    if parallax:
+        beyond = np.clip(stars["observed"][order, limits[0]] - _PARALLAX_NOISE[1], 0, 9)
+        error = _PARALLAX_NOISE[0] * 10.0 ** (0.2 * beyond)
+        table["parallax"] = np.round(stars["parallax"][order] + error * rng.normal(size=order.size), 4)
+        table["parallax_error"] = np.round(error, 4)
+        table.meta["parallax_zero_point"] = "applied"
+    table["is_member"] = (np.arange(order.size) < n_members)[order]
+    table["mass"], table["q"] = stars["mass"][order], stars["q"][order]
+    truth = {
+        "log_age": log_age, "mh": mh, "dist_mod": dist_mod, "distance": 10.0 ** (dist_mod / 5 + 1), "a_v": a_v,
+        "ebv": a_v / grid.metadata.get("r_v", 3.1), "binary_frac": binary_frac,
+        "binary_frac_q05": binary_frac * float(MassRatios().share_above(0.5, np.zeros(1))[0]),
+        "member_frac": n_members / (n_members + n_field), "alpha_1": alpha[0], "alpha_2": alpha[1], "floor": floor,
+        "n_members": n_members, "n_field": n_field, "seed": seed,
+    }  # fmt: skip
+    return SimulatedCluster(table, truth)
+
+
+class _Sky:
+    """Draws stars until enough of them pass the limits."""
+
+    def __init__(
+        self,
+        grid: IsochroneGrid,
+        bands: Sequence[str],
+        limits: tuple[int, float, float],
+        floor: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.grid, self.bands, self.limits, self.floor, self.rng = grid, bands, limits, floor, rng
+
+    def collect(self, n: int, draw: Callable[[int], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        kept: list[dict[str, np.ndarray]] = []
+        have, drawn = 0, 0
+        while have < n or not kept:
+            batch = int(min(200_000, max(2000, 3 * (n - have)))) if have == 0 else 20_000
+            stars = self._observe(draw(batch))
+            kept.append(stars)
+            have += stars["mass"].size
+            drawn += batch
+            if drawn > 4_000_000 and have < n:
+                raise SettingsError(
+                    f"only {have} of {n} stars pass the magnitude limit after {drawn} draws; "
+                    "the cluster is too faint for the limit, or too many stars are asked for"
+                )
+        return {key: np.concatenate([stars[key] for stars in kept])[:n] for key in kept[0]}
+
+    def _observe(self, stars: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        true = stars.pop("true")
+        error = np.stack([photometric_error(band, true[:, b]) for b, band in enumerate(self.bands)], axis=1)
+        noise = np.hypot(error, self.floor) * self.rng.normal(size=true.shape)
+        observed = true + noise
+        band, bright, faint = self.limits
+        keep = (observed[:, band] >= bright) & (observed[:, band] <= faint)
+        stars.update(observed=observed, error=error)
+        return {key: value[keep] for key, value in stars.items()}
+
+    def members(
+        self,
+        n: int,
+        log_age: float,
+        mh: float,
+        dist_mod: float,
+        a_v: float,
+        binary_frac: float,
+        alpha: tuple[float, float],
+    ) -> dict[str, np.ndarray]:
+        iso = self.grid.isochrone(log_age, mh)
+        apparent = self._apparent(iso, dist_mod, a_v)
+        lowest = self._lowest_visible(iso.m_ini, apparent)
+        mass = draw_masses(self.rng, n, lowest, float(iso.m_ini[-1]), *alpha)
+        is_binary = self.rng.random(n) < binary_frac
+        q_low = MassRatios().nodes[0]
+        q = np.where(is_binary, q_low + (1.0 - q_low) * self.rng.random(n), 0.0)
+        primary = _at_mass(iso.m_ini, apparent, mass)
+        companion = _at_mass(iso.m_ini, apparent, np.where(is_binary, q * mass, mass))
+        both = -2.5 * np.log10(10 ** (-0.4 * primary) + 10 ** (-0.4 * companion))
+        true = np.where(is_binary[:, None], both, primary)
+        return {"true": true, "mass": mass, "q": q, "parallax": np.full(n, 10.0 ** (2.0 - 0.2 * dist_mod))}
+
+    def field(self, n: int, dist_mod: float) -> dict[str, np.ndarray]:
+        """Draw disc stars: 24 populations of mixed age and metallicity, 50 pc to 8 kpc away, dust along the way."""
+        true = np.empty((n, len(self.bands)))
+        distance = np.exp(self.rng.uniform(np.log(50.0), np.log(8000.0), n))
+        keep_far = self.rng.random(n) < (distance / 8000.0) ** 1.2 + 0.01
+        distance = np.where(keep_far, distance, 8000.0 * self.rng.random(n) ** 0.5 + 50.0)
+        modulus = 5.0 * np.log10(distance) - 5.0
+        dust = 0.35 * distance / 1000.0 * np.exp(self.rng.normal(0.0, 0.4, n))
+        low, high = self.grid.log_age[0], self.grid.log_age[-1]
+        for part in np.array_split(np.arange(n), 24):
+            age = np.clip(self.rng.uniform(8.3, 10.1), low, high)
+            iso = self.grid.isochrone(age, np.clip(self.rng.normal(-0.2, 0.25), self.grid.mh[0], self.grid.mh[-1]))
+            mass = draw_masses(self.rng, part.size, max(0.15, float(iso.m_ini[0])), float(iso.m_ini[-1]))
+            for b, band in enumerate(self.bands):
+                absolute = np.interp(mass, iso.m_ini, iso.magnitudes[band])
+                k = np.interp(mass, iso.m_ini, iso.extinction(1.0)[band])
+                true[part, b] = absolute + modulus[part] + np.minimum(dust[part], 5.0) * k
+        nothing = np.full(n, np.nan)
+        return {"true": true, "mass": nothing, "q": nothing.copy(), "parallax": 1000.0 / distance}
+
+    def _apparent(self, iso: Isochrone, dist_mod: float, a_v: float) -> np.ndarray:
+        extinction = iso.extinction(a_v)
+        return np.stack([iso.magnitudes[band] + extinction[band] + dist_mod for band in self.bands], axis=1)
+
+    def _lowest_visible(self, m_ini: np.ndarray, apparent: np.ndarray) -> float:
+        """Mass below which neither a star nor an equal pair comes near the limit."""
+        band, _, faint = self.limits
+        if faint >= NO_LIMIT:
+            return float(m_ini[0])
+        seen = np.flatnonzero(apparent[:, band] < faint + 1.5 + 8 * self.floor)
+        if seen.size == 0:
+            raise SettingsError(f"no star of this cluster is brighter than the limit {self.bands[band]}={faint:g}")
+        return float(m_ini[max(seen[0] - 1, 0)])
+
+
+def _at_mass(m_ini: np.ndarray, magnitudes: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """Magnitudes (n, n_band) at given masses; below the lowest mass the light fades as its fifth power."""
+    fade = 12.5 * np.log10(np.maximum(m_ini[0] / mass, 1.0))
+    return np.stack([np.interp(mass, m_ini, column) for column in magnitudes.T], axis=1) + fade[:, None]

@@ -1,0 +1,249 @@
+"""Compiled kernels against the plain oracle: random patches, lines, degenerate ones, and tables against scipy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special, stats
+from unit.model import oracle
+
+from clusterbayes.model import kernels, kernels_density, kernels_normal
+
+TABLE = kernels.normal_table()
+NO_LIMITS = kernels_density.Limits(-99.0, 99.0, np.linspace(-50.0, 50.0, 101), np.full(101, 0.01), 0.0)
+LOG_SIGMA = st.floats(np.log10(3e-4), np.log10(0.3))
+FAR = 6.0  # σ: stars are compared where their density is above exp(-FAR²/2) of the largest possible
+
+
+class Chain:
+    """A random chain of patches with its population, and stars near it."""
+
+    def __init__(self, seed, n_obs, log_sigma, *, correlated=False, missing=False, n_q=2):
+        rng = np.random.default_rng(seed)
+        n_eep, n_star = 5, 6
+        steps = rng.normal(size=(n_eep, n_obs)) * 10.0 ** rng.uniform(-4, -0.3, (n_eep, 1))
+        steps[rng.random(n_eep) < 0.15] = 0.0
+        single = 15.0 + np.cumsum(steps, axis=0)
+        shifts = rng.normal(size=(n_q, 1, n_obs)) * 10.0 ** rng.uniform(-4, -0.5, (n_q, 1, 1))
+        wiggle = 0.2 * rng.normal(size=(n_q, n_eep, n_obs)) * np.abs(shifts)
+        self.mu = np.concatenate([single[None], single + np.cumsum(shifts + wiggle, axis=0)])
+        self.number = np.cumsum(rng.random(n_eep) * (rng.random(n_eep) < 0.85))
+        self.number[-1] += 0.3
+        self.strips = kernels_density.Strips(
+            iso=np.zeros((n_eep, 3)),
+            first=0,
+            mu=self.mu,
+            number=self.number,
+            q_nodes=np.linspace(0.3, 1.0, n_q),
+            q_share=np.full(n_q - 1, 1.0 / max(n_q - 1, 1)),
+            binary_frac=0.4 if n_q > 1 else 0.0,
+        )
+        sigma = 10.0**log_sigma * rng.uniform(0.5, 2.0, (n_star, n_obs))
+        matrix, floor = np.eye(n_obs), np.zeros(n_obs)
+        if correlated:  # observables V, B−V, V−I, ...: each colour shares a band with the one before it
+            matrix = np.eye(n_obs) + np.diag(rng.choice([-1.0, 1.0], n_obs - 1), k=-1)
+            floor = 10.0**log_sigma * rng.uniform(0.3, 1.5, n_obs)
+        covariance = sigma[:, :, None] ** 2 * np.eye(n_obs) + (matrix * floor**2) @ matrix.T
+        patch = [self.patches()[i] for i in rng.integers(0, len(self.patches()), n_star)]
+        where = rng.uniform(-0.7, 0.7, (n_star, 2))
+        noise = np.einsum("nij,nj->ni", np.linalg.cholesky(covariance), rng.normal(size=(n_star, n_obs)))
+        values = np.array([c + t * d + v * e for (_, c, d, e), (t, v) in zip(patch, where, strict=True)]) + noise
+        if missing:
+            gaps = rng.random((n_star, n_obs)) < 0.3
+            gaps[:, 0] = False
+            values[gaps], sigma[gaps] = np.nan, np.nan
+        order = np.argsort(values[:, 0])
+        self.values, self.errors, self.covariance = values[order], sigma[order], covariance[order]
+        self.matrix, self.floor, self.correlated = matrix, floor, correlated
+
+    def patches(self):
+        """List (weight, centre, along, across) of every patch."""
+        listed, number = [], self.number / np.ptp(self.number)
+        for k in range(self.strips.q_nodes.size):
+            lower, upper = (0, 0) if k == 0 else (k, k + 1)
+            share = 1 - self.strips.binary_frac if k == 0 else self.strips.binary_frac * self.strips.q_share[k - 1]
+            for j in range(self.mu.shape[1] - 1):
+                (a, b), (c, d) = self.mu[lower, j : j + 2], self.mu[upper, j : j + 2]
+                corners = ((a + b + c + d) / 4, (b + d - a - c) / 2, (c + d - a - b) / 2)
+                listed.append((share * (number[j + 1] - number[j]), *corners))
+        return listed
+
+    def kernel(self):
+        """Log density of each star from the compiled kernels."""
+        n_star, n_obs = self.values.shape
+        rows = n_star if self.correlated else 0
+        covariance = np.zeros((rows, n_obs, n_obs))
+        if rows:
+            covariance[:] = np.nan_to_num(self.errors**2)[:, :, None] * np.eye(n_obs)
+        shapes = ((n_star, n_obs), (rows, n_obs, n_obs), (n_star, n_obs), n_star, n_star, n_star)
+        room = [np.empty(shape) for shape in shapes]
+        stars = kernels_density.Whitened(np.nan_to_num(self.values), *room, np.empty(n_star, bool))
+        kernels_density.whiten(self.errors, covariance, self.matrix, self.floor, stars)
+        density = np.empty(n_star)
+        z = kernels.star_densities(self.strips, stars, NO_LIMITS, TABLE, density, np.empty((0, kernels.N_MOMENT)))
+        assert z == pytest.approx(1.0, abs=1e-12)
+        with np.errstate(divide="ignore"):
+            return np.log(density)
+
+    def oracle(self, of_patch):
+        """Log density of each star from a plain density of a patch, and the largest that there could be."""
+        result, largest = [], []
+        for y, covariance in zip(self.values, self.covariance, strict=True):
+            have = np.isfinite(y)
+            part = covariance[np.ix_(have, have)]
+            total = sum(
+                weight * of_patch(y[have], centre[have], along[have], across[have], part)
+                for weight, centre, along, across in self.patches()
+                if weight > 0
+            )
+            result.append(np.log(max(total, 1e-300)))
+            largest.append(-0.5 * np.linalg.slogdet(2 * np.pi * part)[1])
+        return np.array(result), np.array(largest)
+
+    def worst(self, of_patch):
+        """Largest difference of the log density over the stars that aren't far from everything."""
+        expected, largest = self.oracle(of_patch)
+        near = expected > largest - 0.5 * FAR**2
+        return np.max(np.abs(self.kernel() - expected)[near], initial=0.0)
+
+
+def test_normal_table():
+    z = np.linspace(0.0, 8.99, 4001)
+    found = np.array([kernels_normal.tail_pair(v, TABLE) for v in z])
+    assert found[:, 0] == pytest.approx(special.ndtr(-z), rel=5e-10, abs=0)
+    assert found[:, 1] == pytest.approx(stats.norm.pdf(z), rel=2e-8, abs=0)
+    assert np.array([kernels_normal.tail(v, TABLE) for v in z]) == pytest.approx(found[:, 0], rel=1e-14)
+    assert 0.0 < kernels_normal.tail(40.0, TABLE) < 2e-19
+
+
+def test_interval_keeps_its_accuracy_in_the_tails():
+    for centre, half in ((0.0, 3.0), (0.2, 0.01), (5.0, 0.5), (7.0, 1.5), (1.0, 8.0)):
+        expected = special.ndtr(half - centre) - special.ndtr(-half - centre)
+        assert kernels_normal.interval(centre, half, TABLE) == pytest.approx(expected, rel=1e-9)
+
+
+@given(st.floats(-9, 9), st.floats(-9, 9))
+def test_mean_of_a_ramp(start, stop):
+    nodes, weights = np.polynomial.legendre.leggauss(100)
+    z = 0.5 * (start + stop) + 0.5 * (stop - start) * nodes
+    assert kernels_normal.ramp_mean(start, stop, TABLE) == pytest.approx(0.5 * weights @ special.ndtr(z), abs=1e-7)
+
+
+@given(st.floats(-5, 30), st.floats(-45, 45))
+def test_light_of_two_stars(magnitude, difference):
+    expected = (
+        -2.5 / np.log(10) * np.logaddexp(-0.4 * np.log(10) * magnitude, -0.4 * np.log(10) * (magnitude + difference))
+    )
+    found = kernels_normal.together(magnitude, magnitude + difference, kernels.pair_table())
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_obs=st.integers(2, 8),
+    log_sigma=LOG_SIGMA,
+    correlated=st.booleans(),
+    missing=st.booleans(),
+    n_q=st.integers(1, 3),
+)
+def test_density_agrees_with_the_formula(seed, n_obs, log_sigma, correlated, missing, n_q):
+    chain = Chain(seed, n_obs, log_sigma, correlated=correlated, missing=missing, n_q=n_q)
+    assert chain.worst(oracle.strip_density) < 1e-6
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_obs=st.integers(2, 8),
+    log_sigma=LOG_SIGMA,
+    correlated=st.booleans(),
+    missing=st.booleans(),
+)
+def test_single_stars_are_exact(seed, n_obs, log_sigma, correlated, missing):
+    """Lines need no formula for strips: adaptive quadrature along each segment, zero lengths and weights included."""
+    chain = Chain(seed, n_obs, log_sigma, correlated=correlated, missing=missing, n_q=1)
+
+    def line(y, centre, along, _across, covariance):
+        return oracle.line_density(y, centre - along / 2, centre + along / 2, covariance)
+
+    assert chain.worst(line) < 1e-6
+
+
+def test_a_wrong_error_is_noticed():
+    """Negative control: errors wrong by 1 % in the oracle."""
+    chain = Chain(1, 3, -2.0, n_q=2)
+    chain.covariance = chain.covariance * 1.02
+    assert chain.worst(oracle.strip_density) > 1e-3
+
+
+def patch_integral(r, u, w, placed=True):
+    products = (r @ r, r @ u, r @ w, u @ u, u @ w, w @ w)
+    return kernels_density.patch_integral(*products, placed, TABLE)
+
+
+@settings(max_examples=150)
+@given(seed=st.integers(0, 2**32 - 1), log_u=st.floats(-6, 2.5), log_w=st.floats(-6, 2.5), angle=st.floats(0.0, np.pi))
+def test_patches_of_every_shape(seed, log_u, log_w, angle):
+    """Points, needles and slivers: finite, no larger than the Gaussian's peak, and as the formula has it."""
+    rng = np.random.default_rng(seed)
+    u = 10**log_u * np.array([1.0, 0.0, 0.0])
+    w = 10**log_w * np.array([np.cos(angle), np.sin(angle), 0.0])
+    r = rng.uniform(-0.6, 0.6) * u + rng.uniform(-0.6, 0.6) * w + rng.normal(size=3)
+    part, along, across = patch_integral(r, u, w)
+    expected = oracle.strip_density(r, np.zeros(3), u, w, np.eye(3)) * (2 * np.pi) ** 1.5
+    assert 0.0 <= part <= 1.0 + 1e-9
+    assert abs(along) <= 0.5 and abs(across) <= 0.5
+    if expected > np.exp(-0.5 * FAR**2):
+        assert np.log(part) == pytest.approx(np.log(expected), abs=1e-6)
+
+
+def test_zero_extent_is_the_gaussian():
+    r, nothing = np.array([0.5, -1.0, 2.0]), np.zeros(3)
+    part, along, across = patch_integral(r, nothing, nothing)
+    assert part == pytest.approx(np.exp(-0.5 * r @ r), rel=1e-14)
+    assert (along, across) == (0.0, 0.0)
+    line = patch_integral(r, np.array([2.0, 1.0, 0.0]), nothing)
+    turned = patch_integral(r, nothing, np.array([2.0, 1.0, 0.0]))
+    assert turned[0] == pytest.approx(line[0], rel=1e-14)
+    assert turned[1:] == pytest.approx(line[:0:-1], abs=1e-14)
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), log_size=st.floats(-3, 1.5))
+def test_positions_within_a_patch(seed, log_size):
+    """Mean position along and across against dense sums over the patch, where it isn't sheared."""
+    rng = np.random.default_rng(seed)
+    u, w = 10**log_size * np.array([1.0, 0.0, 0.0]), 10**log_size * rng.uniform(0.1, 1) * np.array([0.0, 1.0, 0.0])
+    r = rng.uniform(-0.6, 0.6) * u + rng.uniform(-0.6, 0.6) * w + rng.normal(size=3)
+    t = (np.arange(1500) + 0.5) / 1500 - 0.5
+    for position, extent in zip(patch_integral(r, u, w)[1:], (u, w), strict=True):
+        log_weight = -0.5 * ((r - t[:, None] * extent) ** 2).sum(axis=1)
+        weight = np.exp(log_weight - log_weight.max())
+        assert position == pytest.approx(weight @ t / weight.sum(), abs=2e-6)
+
+
+def test_parts_of_a_patch_add_up():
+    """A patch cut in two along and across holds what it held, as the formula for each part is (nearly) exact."""
+    rng = np.random.default_rng(4)
+    u, w = np.array([3.0, 0.5, 0.0]), np.array([0.2, 1.2, 0.3])
+    for _ in range(50):
+        r = rng.normal(size=3) * 1.5
+        whole = patch_integral(r, u, w)[0]
+        parts = [patch_integral(r - s * u / 4 - v * w / 4, u / 2, w / 2)[0] / 4 for s in (-1, 1) for v in (-1, 1)]
+        assert sum(parts) == pytest.approx(whole, rel=3e-3)
+
+
+def test_stars_of_enormous_error_are_felt_everywhere():
+    """One star whose error spans the chain changes nothing for the others and has its own density right."""
+    chain = Chain(7, 3, -2.0, n_q=3)
+    alone = chain.kernel()
+    chain.values = np.vstack([chain.values[:3], [15.0, 15.0, 15.0], chain.values[3:]])
+    chain.values[3, 0] = chain.values[2:5:2, 0].mean()
+    chain.errors = np.insert(chain.errors, 3, 2.0, axis=0)
+    chain.covariance = np.insert(chain.covariance, 3, 4.0 * np.eye(3), axis=0)
+    together = chain.kernel()
+    assert np.array_equal(np.delete(together, 3), alone)
+    assert together[3] == pytest.approx(chain.oracle(oracle.strip_density)[0][3], abs=1e-6)
