@@ -1,0 +1,100 @@
+"""Whether a chain can be believed: R̂ between halves of independent ensembles, autocorrelation time, effective size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import emcee
+import numpy as np
+
+__all__ = ["Convergence", "assess", "split_rhat"]
+
+RHAT_LIMIT = 1.01
+LENGTH_IN_TAU = 50.0
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Verdict about a chain.
+
+    Attributes
+    ----------
+    converged : bool
+    reasons : list of str
+        Why not, in words; empty when converged.
+    tau, ess, rhat : dict
+        Autocorrelation time [steps], effective sample size and split-R̂, by parameter.
+    progress : float
+        How much of the required length is done, 0 to 1.
+    """
+
+    converged: bool
+    reasons: list[str]
+    tau: dict[str, float] = field(repr=False)
+    ess: dict[str, float] = field(repr=False)
+    rhat: dict[str, float] = field(repr=False)
+    progress: float
+
+    @property
+    def tau_max(self) -> float:
+        """Longest autocorrelation time [steps]."""
+        return max(self.tau.values())
+
+    @property
+    def ess_min(self) -> float:
+        """Smallest effective sample size."""
+        return min(self.ess.values())
+
+    @property
+    def rhat_max(self) -> float:
+        """Largest split-R̂."""
+        return max(self.rhat.values())
+
+
+def split_rhat(groups: np.ndarray) -> np.ndarray:
+    """Potential scale reduction over groups of draws.
+
+    Parameters
+    ----------
+    groups : (n_group, n_draw, n_dim)
+        The time halves of independent ensembles, all walkers of an ensemble pooled.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_dim,). Gelman et al., Bayesian Data Analysis (2013), eq. 11.4. Draws of an ensemble count as they are:
+        with pooled walkers the between-group variance is what matters.
+    """
+    within = groups.var(axis=1, ddof=1).mean(axis=0)
+    between = groups.mean(axis=1).var(axis=0, ddof=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(within > 0, np.sqrt(1.0 + between / within), 1.0)
+
+
+def assess(chain: np.ndarray, n_ensemble: int, target_ess: float, names: tuple[str, ...]) -> Convergence:
+    """Judge a chain of shape (n_steps, n_walkers, n_dim) made of `n_ensemble` blocks of walkers."""
+    n_steps, n_walkers, n_dim = chain.shape
+    half = n_steps // 2
+    groups = []
+    for block in np.split(chain, n_ensemble, axis=1):
+        for part in (block[:half], block[half : 2 * half]):
+            groups.append(part.reshape(-1, n_dim))
+    rhat = split_rhat(np.array(groups))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a walker that never moved has no autocorrelation
+        tau = emcee.autocorr.integrated_time(chain, quiet=True, tol=0)
+    tau = np.where(np.isfinite(tau), np.maximum(tau, 1.0), n_steps)
+    ess = n_steps * n_walkers / tau
+    worst = int(np.argmax(tau))
+    reasons = []
+    if rhat.max() >= RHAT_LIMIT:
+        name = names[int(np.argmax(rhat))]
+        reasons.append(f"R-hat of {name} is {rhat.max():.3f}, not below {RHAT_LIMIT}: the ensembles disagree")
+    if n_steps < LENGTH_IN_TAU * tau[worst]:
+        reasons.append(
+            f"{n_steps} steps are {n_steps / tau[worst]:.0f} autocorrelation times of {names[worst]}, fewer than 50"
+        )
+    if ess.min() < target_ess:
+        reasons.append(f"effective sample size {ess.min():.0f} ({names[worst]}) is below {target_ess:.0f}")
+    progress = min(1.0, n_steps / (LENGTH_IN_TAU * tau[worst]), ess.min() / target_ess)
+    by_name = [{n: float(v) for n, v in zip(names, values, strict=True)} for values in (tau, ess, rhat)]
+    return Convergence(not reasons, reasons, by_name[0], by_name[1], by_name[2], float(progress))

@@ -1,0 +1,301 @@
+"""Where the posterior is: a scan of the grid, climbs with shrinking errors, then a Gaussian picture of each mode.
+
+Nobody gives a start. The likelihood, with its errors widened so that it is smooth, is scanned over age, metallicity,
+distance and extinction. The best distinct points climb while the widening shrinks, and the field density is learned
+anew at each step where it comes from the sample. The best summits climb the full posterior in all parameters; each
+gets a covariance from its curvature and a weight from its height and volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize
+
+from clusterbayes.inference.field import FieldLearner
+from clusterbayes.model.cluster import ClusterModel
+from clusterbayes.model.parameters import ParameterSet
+from clusterbayes.model.priors import Prior
+
+__all__ = ["Mode", "climb", "curvature", "find_modes", "normal_posterior", "scan"]
+
+_SCAN_STARS = 250
+_SCAN_FLOOR = 0.12  # mag, widens the errors so that the coarse steps of the scan can't miss the sequence
+_SHRINKING = (0.1, 0.05, 0.02)  # mag, widening during the first climbs
+_HELD = {"member_frac": 0.6, "outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 0.01, "binary_frac": 0.35}
+_FREE = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")  # parameters of the first climbs
+_MAX_TURNS = 6
+_SETTLED = 0.004
+_WINDOW = 15.0  # modes lower than this below the highest are dropped
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A summit of the posterior in standard normal coordinates.
+
+    Attributes
+    ----------
+    z : (n_dim,)
+    log_prob : float
+        Log posterior there, with the prior's density in `z`.
+    covariance : (n_dim, n_dim)
+        From the curvature.
+    """
+
+    z: np.ndarray
+    log_prob: float
+    covariance: np.ndarray
+
+    @property
+    def log_weight(self) -> float:
+        """Log of the mass of a Gaussian of this height and covariance, up to a constant."""
+        return self.log_prob + 0.5 * float(np.linalg.slogdet(self.covariance)[1])
+
+
+def normal_posterior(model: ClusterModel, z: np.ndarray) -> np.ndarray:
+    """Log posterior in standard normal coordinates z (n_walkers, n_dim): the prior is a unit Gaussian there."""
+    z = np.atleast_2d(z)
+    theta = model.parameters.from_normal(z)
+    return model.log_likelihood(theta) - 0.5 * (z**2).sum(axis=1)
+
+
+def find_modes(
+    model: ClusterModel,
+    learner: FieldLearner,
+    *,
+    n_start: int = 10,
+    n_keep: int = 3,
+    report: Callable[[float], None] | None = None,
+) -> tuple[ClusterModel, list[Mode]]:
+    """Scan, climb from the best distinct points, and describe the summits.
+
+    Parameters
+    ----------
+    model : ClusterModel
+    learner : FieldLearner
+        Gives the field density.
+    n_start, n_keep : int
+        Climbs begun, and summits followed to the end.
+    report : callable, optional
+        Takes the percentage done.
+
+    Returns
+    -------
+    model : ClusterModel
+        With the field density that belongs to the best mode.
+    modes : list of Mode
+        Best first, those within 15 of the highest log posterior.
+    """
+    tell = report or (lambda percent: None)
+    model = model.with_field(learner.initial())
+    theta, log_prob = scan(model, report=lambda p: tell(0.3 * p))
+    starts = _distinct(model, theta, log_prob, n_start)
+    summits = []
+    for i, start in enumerate(starts):
+        summits.append(_first_climb(model, learner, start))
+        tell(30.0 + 30.0 * (i + 1) / len(starts))
+    summits.sort(key=lambda summit: -summit[2])
+    found: list[tuple[ClusterModel, np.ndarray, float]] = []
+    for i, (field_model, values, height) in enumerate(summits[:n_keep]):
+        if height > summits[0][2] - 100.0:
+            z = model.parameters.to_normal(_complete(model.parameters, values))[0]
+            found.append(_settle(field_model, learner, z))
+        tell(60.0 + 25.0 * (i + 1) / n_keep)
+    found.sort(key=lambda item: -item[2])
+    best_model, best_z, _ = found[0]
+    modes: list[Mode] = []
+    for _, z, _ in found:
+        z, height = climb(best_model, z, max_steps=60)
+        if all(_separation(best_model, z, mode.z) > 1.0 for mode in modes):
+            modes.append(Mode(z, height, curvature(best_model, z)))
+        tell(85.0 + 15.0 * len(modes) / len(found))
+    top = max(mode.log_prob for mode in modes)
+    modes = [mode for mode in modes if mode.log_prob > top - _WINDOW]
+    return best_model, sorted(modes, key=lambda mode: -mode.log_weight)
+
+
+def scan(model: ClusterModel, *, report: Callable[[float], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Scan age, metallicity, distance and extinction with widened errors.
+
+    Returns
+    -------
+    values : (n_point, 4)
+        log_age, mh, dist_mod, a_v of the points, best first.
+    log_prob : (n_point,)
+        Of the widened posterior.
+    """
+    n_star = model.photometry.n_star
+    if n_star > _SCAN_STARS:
+        model = model.subset(np.unique(np.linspace(0, n_star - 1, _SCAN_STARS).astype(int)))
+    parameters = model.parameters
+    model = model.coarse(thin=3, nodes=(0.1, 0.8, 1.0)).with_parameters(_widened(parameters, _SCAN_FLOOR, _FREE[:4]))
+    names = _FREE[:4]
+    axes = [_axis(parameters, name) for name in names]
+    values = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+    log_prob = np.empty(values.shape[0])
+    for block in np.array_split(np.arange(values.shape[0]), max(1, values.shape[0] // 500)):
+        named = dict(zip(names, values[block].T, strict=True))
+        log_prob[block] = model.log_prob(model.parameters.pack(named))
+        if report is not None:
+            report(100.0 * (block[-1] + 1) / values.shape[0])
+    order = np.argsort(-log_prob, kind="stable")
+    return values[order], log_prob[order]
+
+
+def _axis(parameters: ParameterSet, name: str) -> np.ndarray:
+    """Values of a parameter to scan, within its prior."""
+    if name in parameters.fixed:
+        return np.array([parameters.fixed[name]])
+    prior = parameters.priors[name]
+    low, high = (float(prior.from_normal(np.array([z]))[0]) for z in (-3.5, 3.5))
+    if name == "mh":
+        return _inside((-1.6, -1.0, -0.5, -0.1, 0.2), low, high)
+    if name == "a_v":
+        return _inside((0.03, 0.35, 0.8, 1.6, 3.0), low, high)
+    if name == "dist_mod":
+        low, high = max(low, min(2.5, high)), min(high, max(17.5, low))
+        return np.linspace(low, high, int(np.clip((high - low) / 0.4, 1, 40)) + 1)
+    low, high = max(low, min(6.7, high)), min(high, max(10.13, low))
+    return np.linspace(low, high, int(np.clip((high - low) / 0.19, 1, 20)) + 1)
+
+
+def _inside(points: tuple[float, ...], low: float, high: float) -> np.ndarray:
+    kept = [p for p in points if low <= p <= high]
+    return np.array(kept if len(kept) > 1 else [low, 0.5 * (low + high), high])
+
+
+def _widened(parameters: ParameterSet, floor: float, free: tuple[str, ...]) -> ParameterSet:
+    """Hold everything but `free`, with floors of at least `floor`; a simpler problem for the first steps."""
+    fixed = dict(parameters.fixed)
+    priors: dict[str, Prior] = {}
+    for name, prior in parameters.priors.items():
+        if name in free:
+            priors[name] = prior
+        elif name in _HELD:
+            fixed[name] = float(np.clip(_HELD[name], prior.low, prior.high))
+        else:
+            fixed[name] = float(prior.from_normal(np.zeros(1))[0])
+    for name, value in fixed.items():
+        if name.startswith("floor_"):
+            fixed[name] = max(value if name in parameters.fixed else 0.0, floor)
+    return ParameterSet(priors, fixed)
+
+
+def _first_climb(
+    model: ClusterModel, learner: FieldLearner, start: np.ndarray
+) -> tuple[ClusterModel, dict[str, float], float]:
+    """Climb from a point of the scan while the widening shrinks and the field is learned."""
+    full = model.parameters
+    values = dict(zip(_FREE[:4], start, strict=True)) | {"binary_frac": _HELD["binary_frac"]}
+    for floor in _SHRINKING:
+        reduced = _widened(full, floor, _FREE)
+        rough = (model.coarse() if floor > _SHRINKING[-1] else model).with_parameters(reduced)
+        theta = reduced.pack({name: values[name] for name in reduced.names})
+        density = learner.density(rough.member_probability(theta)[0])
+        model, rough = model.with_field(density), rough.with_field(density)
+        z, height = climb(rough, reduced.to_normal(theta)[0], max_steps=15)
+        values = {name: float(v[0]) for name, v in reduced.unpack(reduced.from_normal(z[None, :])).items()}
+    p_member = rough.member_probability(reduced.from_normal(z[None, :]))[0]
+    values["member_frac"] = float(np.clip(p_member.mean(), 0.02, 0.98))
+    return model.with_field(learner.density(p_member)), values, height
+
+
+def _complete(parameters: ParameterSet, values: dict[str, float]) -> np.ndarray:
+    """Full θ (1, n_dim) from the outcome of a first climb, away from the edges of the priors."""
+    complete = {}
+    for name, prior in parameters.priors.items():
+        low, high = prior.from_normal(np.array([-3.0, 3.0]))
+        complete[name] = float(np.clip(values[name], low, high))
+    return parameters.pack(complete)
+
+
+def _settle(model: ClusterModel, learner: FieldLearner, z: np.ndarray) -> tuple[ClusterModel, np.ndarray, float]:
+    """Climb the full posterior, learning the field in turns until the member fraction settles."""
+    last = -1.0
+    for _ in range(_MAX_TURNS):
+        z, height = climb(model, z, max_steps=40)
+        if not learner.learns:
+            break
+        p_member = model.member_probability(model.parameters.from_normal(z[None, :]))[0]
+        if abs(p_member.mean() - last) < _SETTLED:
+            break
+        last = float(p_member.mean())
+        model = model.with_field(learner.density(p_member))
+    return model, z, height
+
+
+def _separation(model: ClusterModel, z: np.ndarray, other: np.ndarray) -> float:
+    """Distance of two points in units of 0.03 dex in age, 0.06 dex in metallicity and 0.06 mag in extinction."""
+    named = model.parameters.unpack(model.parameters.from_normal(np.stack([z, other])))
+    return float(np.sqrt(sum((np.ptp(named[n]) / s) ** 2 for n, s in (("log_age", 0.03), ("mh", 0.06), ("a_v", 0.06)))))
+
+
+def _distinct(model: ClusterModel, values: np.ndarray, log_prob: np.ndarray, n: int) -> np.ndarray:
+    """Best points of the scan that differ in age or metallicity by more than a step."""
+    chosen: list[int] = []
+    for i in range(min(values.shape[0], 4000)):
+        steps = np.abs(values[i, :2] - values[chosen, :2]) / np.array([0.3, 0.45])
+        if (steps.max(axis=1) > 1.0).all() if chosen else True:
+            chosen.append(i)
+        if len(chosen) == n or log_prob[i] < log_prob[0] - 0.5 * min(model.photometry.n_star, _SCAN_STARS):
+            break
+    return values[chosen]
+
+
+def climb(model: ClusterModel, z: np.ndarray, *, max_steps: int) -> tuple[np.ndarray, float]:
+    """Climb the posterior by a quasi-Newton method with central differences, all evaluated in one call per step.
+
+    Returns
+    -------
+    z : (n_dim,)
+    log_prob : float
+    """
+    z = np.clip(z, -5.0, 5.0)
+    scale = _scales(model, z)
+    n_dim = z.size
+    step = 0.02
+    shifts = step * np.concatenate([np.zeros((1, n_dim)), np.diag(scale), -np.diag(scale)])
+
+    def downhill(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value = normal_posterior(model, z + x * scale + shifts)
+        value = np.where(np.isfinite(value), value, -1e10)
+        return -value[0], -(value[1 : n_dim + 1] - value[n_dim + 1 :]) / (2.0 * step)
+
+    bounds = [((-7.0 - c) / s, (7.0 - c) / s) for c, s in zip(z, scale, strict=True)]
+    options = {"maxiter": max_steps, "gtol": 0.03, "ftol": 1e-7}
+    found = optimize.minimize(downhill, np.zeros(n_dim), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return z + found.x * scale, -float(found.fun)
+
+
+def _scales(model: ClusterModel, z: np.ndarray) -> np.ndarray:
+    """Find steps (n_dim,) in each coordinate over which the posterior changes by about half a unit."""
+    step = np.full(z.size, 2e-3)
+    base = normal_posterior(model, z[None, :])[0]
+    for _ in range(3):
+        plus = normal_posterior(model, z[None, :] + np.diag(step))
+        minus = normal_posterior(model, z[None, :] - np.diag(step))
+        bend = np.abs(base - 0.5 * (plus + minus))
+        bend = np.where(np.isfinite(bend), np.maximum(bend, 1e-6), 100.0)
+        step = np.clip(step * np.sqrt(0.5 / bend), 1e-4, 0.7)
+    return step
+
+
+def curvature(model: ClusterModel, z: np.ndarray) -> np.ndarray:
+    """Covariance (n_dim, n_dim) of the Gaussian with the curvature of the posterior at z.
+
+    In these coordinates the prior has unit variance, and the data rarely widen it: curvatures below 0.3 are raised.
+    """
+    n_dim = z.size
+    step = _scales(model, z)
+    offsets = np.diag(step)
+    pairs = [(i, j) for i in range(n_dim) for j in range(i, n_dim)]
+    points = [z + a * offsets[i] + b * offsets[j] for i, j in pairs for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
+    value = normal_posterior(model, np.array(points)).reshape(len(pairs), 4)
+    hessian = np.empty((n_dim, n_dim))
+    for (i, j), v in zip(pairs, value, strict=True):
+        second = (v[0] - v[1] - v[2] + v[3]) / (4.0 * step[i] * step[j])
+        hessian[i, j] = hessian[j, i] = -second
+    eigenvalue, vector = np.linalg.eigh(hessian)
+    return (vector / np.maximum(eigenvalue, 0.3)) @ vector.T
