@@ -1,0 +1,63 @@
+"""The command line: ``clusterbayes fit``, ``simulate``, ``demo`` and ``grid``.
+
+One file a command. The library's heavy parts are imported inside the commands, so that asking for help is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from clusterbayes import __version__
+from clusterbayes.cli import demo, fit, grid, simulate
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="clusterbayes",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("fit", no_args_is_help=True)(fit.fit)
+app.command("simulate", no_args_is_help=True)(simulate.simulate)
+app.command("demo")(demo.demo)
+app.add_typer(grid.app, name="grid")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"clusterbayes {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Ages, distances, metallicities, reddenings and memberships of star clusters from photometry.
+
+    [bold]Start here[/]
+
+    [cyan]clusterbayes fit --example ruprecht147 --out rup147[/]    fit the example that comes with the package
+
+    [cyan]clusterbayes fit stars.csv --out mycluster[/]    fit your own table
+
+    [cyan]clusterbayes demo[/]    simulate a cluster, fit it, compare with the truth
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; ends the process with 0, 2 (something to put right), 1 (a bug) or 130 (interrupted).
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Words after the program's name; those of the process if left out.
+    """
+    app(args=sys.argv[1:] if arguments is None else arguments, prog_name="clusterbayes")

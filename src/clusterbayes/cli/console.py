@@ -1,0 +1,49 @@
+"""Where the commands write to, and how they end.
+
+Results go to standard output, everything else (progress, reports, errors) to standard error. An error that the library
+raises on purpose ends a command with its message and exit code 2; Ctrl-C ends it with 130.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from clusterbayes.errors import ClusterBayesError
+
+__all__ = ["error_console", "guarded", "output_console"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def output_console() -> Console:
+    """Return a console on the present standard output."""
+    return Console(highlight=False)
+
+
+def error_console() -> Console:
+    """Return a console on the present standard error."""
+    return Console(stderr=True, highlight=False)
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Make a command end with a message, not a traceback, where the user can put things right."""
+
+    @wraps(command)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (ClusterBayesError, OSError) as error:
+            error_console().print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            error_console().print("Interrupted; nothing was written.")
+            raise typer.Exit(130) from None
+
+    return inside

@@ -1,0 +1,302 @@
+"""``clusterbayes fit``: from a catalogue to a posterior, in one command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.options import parse_center, parse_default_error, parse_numbers, parse_pairs
+from clusterbayes.errors import FitError, SettingsError
+
+if TYPE_CHECKING:
+    from clusterbayes.inference.progress import Progress
+    from clusterbayes.photometry import Photometry
+    from clusterbayes.results.result import FitResult
+
+__all__ = ["fit"]
+
+_DATA, _MODEL, _RUN = "What is fitted", "Model", "Run"
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a user asked for, read and checked, before anything heavy is imported."""
+
+    table: Path | None
+    example: str | None
+    reading: dict[str, Any]
+    fitting: dict[str, Any]
+    sampling: dict[str, int]
+    control: Path | None
+
+    def photometry(self) -> Photometry:
+        """Read the table, or the example."""
+        from clusterbayes.photometry import Photometry, example
+
+        if self.example is None:
+            return Photometry.read(self.table or "", **self.reading)
+        changed = [name for name, value in self.reading.items() if value is not None]
+        if changed:
+            remedy = "leave out --observables, --map, --default-error and --parallax-zero-point with --example"
+            raise SettingsError("the example is read as it is", "--example", ", ".join(changed), remedy=remedy)
+        return example(self.example)
+
+    def run(self, photometry: Photometry, progress: Progress) -> FitResult:
+        """Fit."""
+        from clusterbayes.inference.fit import fit_cluster
+        from clusterbayes.inference.sampler import SamplingOptions
+        from clusterbayes.photometry import Photometry
+
+        control = None
+        if self.control is not None:
+            reading = {**self.reading, "observables": photometry.observables}
+            control = Photometry.read(self.control, **reading)
+        options = SamplingOptions(**self.sampling)
+        return fit_cluster(photometry, control=control, sampling=options, progress=progress, **self.fitting)
+
+
+@guarded
+def fit(
+    *,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.", show_default=False),
+    ],
+    table: Annotated[
+        Path | None,
+        typer.Argument(help="Photometry: CSV, ECSV, FITS or VOTable. One row a star.", show_default=False),
+    ] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Fit a table that comes with the package, e.g. ruprecht147.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
+    observables: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Magnitudes and colours to fit (mag), e.g. G,BP,RP or G,BP-RP or V,B-V. "
+            "Found from the columns if left out.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
+    column_map: Annotated[
+        list[str],
+        typer.Option(
+            "--map",
+            metavar="COLUMN=NAME",
+            help="Say what a column is, e.g. mymag=V, e_mymag=V_error, star=id. May be repeated.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006 (typer wants a list, and copies it)
+    default_error: Annotated[
+        list[str],
+        typer.Option(
+            metavar="BAND=VALUE",
+            help="Error (mag) for bands without an error column, e.g. V=0.02; a bare "
+            "number serves all. May be repeated.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
+    center: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RA,DEC",
+            help="Centre of the cluster (deg). With --radius, the stars inside are fitted "
+            "and those beyond 1.5 radii describe the field.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
+    radius: Annotated[
+        float | None,
+        typer.Option(metavar="DEG", help="Radius of the cluster (deg).", rich_help_panel=_DATA, show_default=False),
+    ] = None,
+    control: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Photometry of a field without the cluster, in the same bands.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
+    mag_limit: Annotated[
+        str,
+        typer.Option(
+            metavar="LIMIT",
+            help="Magnitude limit of the sample (mag): auto finds the faint one, none sets "
+            "none, Gaia_G=18 or Gaia_G=5..18 (bright..faint) says it.",
+            rich_help_panel=_DATA,
+        ),
+    ] = "auto",
+    parallax_zero_point: Annotated[
+        Literal["raw", "applied"] | None,
+        typer.Option(
+            help="Whether the parallaxes (mas) already include the zero-point correction. The table's own "
+            "word if left out, else raw.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
+    grid: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="Isochrones; see 'clusterbayes grid list'.", rich_help_panel=_MODEL),
+    ] = "parsec",
+    model_error: Annotated[
+        Literal["default", "none"],
+        typer.Option(
+            help="Whether errors of the isochrones (floors, zero points, colours) are part of the model. "
+            "none suits simulated data only.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = "default",
+    prior: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=SPEC",
+            help="Prior of a parameter, e.g. 'mh=normal(0,0.1)', "
+            "'log_age=uniform(8,9)' (log10 yr), 'a_v=halfnormal(0.5)' (mag). May be repeated.",
+            rich_help_panel=_MODEL,
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
+    fix: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Hold a parameter at a value, e.g. a_v=0.1 (mag). May be repeated.",
+            rich_help_panel=_MODEL,
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed; the same one gives the same numbers.", rich_help_panel=_RUN)
+    ] = 1,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Most steps of each walker after burn-in; sampling ends earlier once it has converged.",
+            rich_help_panel=_RUN,
+            show_default="3000",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processor cores to use.", rich_help_panel=_RUN, show_default="all"),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the analysis, in the record and above the plots.",
+            rich_help_panel=_RUN,
+            show_default="name of the table",
+        ),
+    ] = None,
+    creator_id: Annotated[
+        int, typer.Option(metavar="ID", help="Whose analysis it is, in the record.", rich_help_panel=_RUN)
+    ] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results in DIR.", rich_help_panel=_RUN)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show no progress and no table.", rich_help_panel=_RUN)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print summary.json to standard output.", rich_help_panel=_RUN)
+    ] = False,
+) -> None:
+    """Fit a cluster: age, metallicity, distance, reddening, binaries, and every star's membership.
+
+    [bold]Examples[/]
+
+    [cyan]clusterbayes fit --example ruprecht147 --out rup147[/]
+
+    [cyan]clusterbayes fit stars.csv --out m67 --observables G,BP-RP --control field.csv[/]
+
+    [cyan]clusterbayes fit survey.fits --out ngc2516 --center 119.52,-60.75 --radius 0.5 --default-error 0.02[/]
+
+    [cyan]clusterbayes fit stars.csv --out old --prior 'mh=normal(-1.5,0.1)' --fix a_v=0.06 --mag-limit V=20[/]
+
+    Bands are written G BP RP (Gaia), U B V R I, u g r i z (SDSS), 2MASS_J, Ks.
+    Their errors are columns named NAME_error, NAME_err or e_NAME.
+
+    DIR gets summary.json, sources.ecsv (every star), result.h5, record.json,
+    cmd.png, hr.png and corner.png.
+    """
+    from clusterbayes.results.export import check_output_folder
+
+    if (table is None) == (example is None):
+        raise SettingsError("give either a table or --example NAME", remedy="e.g. --example ruprecht147")
+    folder = check_output_folder(out, overwrite)
+    request = _Request(
+        table=table,
+        example=example,
+        reading={
+            "observables": observables,
+            "columns": parse_pairs(column_map, "--map", "COLUMN=NAME, e.g. mymag=V", at_last=True) or None,
+            "default_error": parse_default_error(default_error),
+            "parallax_zero_point": parallax_zero_point,
+        },
+        fitting={
+            "grid": grid,
+            "center": parse_center(center),
+            "radius": radius,
+            "mag_limit": mag_limit,
+            "model_error": model_error,
+            "priors": parse_pairs(prior, "--prior", "NAME=SPEC, e.g. mh=normal(0,0.1)") or None,
+            "fixed": parse_numbers(fix, "--fix", "NAME=VALUE, e.g. a_v=0.1") or None,
+            "seed": seed,
+        },
+        sampling={key: value for key, value in (("max_steps", steps), ("n_threads", threads)) if value is not None},
+        control=control,
+    )
+    if (center is None) != (radius is None):
+        raise SettingsError("--center and --radius belong together", remedy="give both, or neither")
+    title = name or example or (table.stem if table else "")
+    _fit_and_write(request, folder, {"name": title, "creator_id": creator_id}, overwrite, quiet=quiet, as_json=as_json)
+
+
+def _fit_and_write(
+    request: _Request, folder: Path, record: dict[str, Any], overwrite: bool, *, quiet: bool, as_json: bool
+) -> None:
+    """Fit, write the folder, and say what came out."""
+    from clusterbayes.cli.progress import progress_for
+    from clusterbayes.cli.show import print_report, warn_if_not_converged
+    from clusterbayes.records import failed_record, write_failure, write_outputs
+    from clusterbayes.results.export import json_text
+
+    started = datetime.now(UTC)
+    console = error_console()
+    photometry = request.photometry()
+    if not quiet:
+        console.print(photometry.describe(), markup=False, soft_wrap=True)
+    progress = progress_for(quiet, console)
+    try:
+        result = request.run(photometry, progress)
+    except FitError as error:
+        write_failure(failed_record(error, **record, started_on=started), folder, overwrite=overwrite)
+        raise
+    finally:
+        progress.close()
+    write_outputs(result, folder, overwrite=overwrite, title=record["name"], **record)
+    if quiet:
+        warn_if_not_converged(console, result)
+    else:
+        print_report(console, result, folder)
+    if as_json:
+        typer.echo(json_text(result.summary_document()), nl=False)

@@ -1,0 +1,123 @@
+"""Tables of results for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from clusterbayes.results.result import FitResult
+
+__all__ = ["comparison_table", "count_inside", "print_report", "rounded", "summary_table", "warn_if_not_converged"]
+
+#: Parameters that are shown, in order.
+PARAMETERS = (
+    "log_age", "age_gyr", "mh", "dist_mod", "distance", "a_v", "ebv", "binary_frac_q05", "binary_frac", "member_frac"
+)  # fmt: skip
+
+
+def rounded(value: float, spread: float) -> str:
+    """Return a number with two digits of its spread (at most six decimals)."""
+    if not math.isfinite(value):
+        return "-"
+    if not (math.isfinite(spread) and spread > 0):
+        return f"{value:.4g}"
+    return f"{value:.{min(max(0, 1 - math.floor(math.log10(spread))), 6)}f}"
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    """Return an empty table: a parameter, numbers, and a unit."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table.box, table.padding, table.show_edge = box.SIMPLE_HEAD, (0, 1, 0, 0), False
+    table.add_column("parameter", style="cyan", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    return table
+
+
+def summary_table(result: FitResult) -> Table:
+    """Return the main parameters with median, 68 % and 90 % intervals."""
+    table = _table("Posterior", ("median", "-68 %", "+68 %", "90 % interval"))
+    summary = result.summary()
+    for name in PARAMETERS:
+        if name in summary:
+            row = summary[name]
+            down, up = row["median"] - row["q16"], row["q84"] - row["median"]
+            text = [rounded(value, row["std"]) for value in (row["median"], down, up, row["q05"], row["q95"])]
+            interval = f"{text[3]} to {text[4]}" if row["std"] > 0 else "fixed"
+            table.add_row(name, *text[:3], interval, row["unit"])
+    return table
+
+
+def count_inside(result: FitResult, truth: Mapping[str, float]) -> dict[str, float]:
+    """Return the mass of the smallest central interval that holds each truth.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    truth : dict of str to float
+        True values.
+
+    Returns
+    -------
+    dict of str to float
+        0 at the median, 1 outside all draws; a truth lies inside the central 90 % if this is below 0.9. Only sampled
+        parameters count: derived ones would say the same twice.
+    """
+    masses = {}
+    for name in PARAMETERS:
+        if name in truth and name in result.names and np.ptp(result.draws[name]) > 0:
+            draw = result.draws[name]
+            rank = (np.sum(draw < truth[name]) + 0.5 * np.sum(draw == truth[name])) / draw.size
+            masses[name] = float(abs(2.0 * rank - 1.0))
+    return masses
+
+
+def comparison_table(result: FitResult, truth: Mapping[str, float]) -> Table:
+    """Return the truth beside the posterior, parameter by parameter."""
+    table = _table("Truth and posterior", ("truth", "median", "std", "90 % interval"))
+    table.add_column("inside", no_wrap=True)
+    summary = result.summary()
+    for name, mass in count_inside(result, truth).items():
+        row = summary[name]
+        text = [rounded(x, row["std"]) for x in (truth[name], row["median"], row["std"], row["q05"], row["q95"])]
+        verdict = "[green]68 %" if mass < 0.68 else "[yellow]90 %" if mass < 0.90 else "[red]outside 90 %"
+        table.add_row(name, *text[:3], f"{text[3]} to {text[4]}", row["unit"], verdict)
+    return table
+
+
+def warn_if_not_converged(console: Console, result: FitResult) -> None:
+    """Say that a fit did not converge, and why, where that is so; this is never kept quiet."""
+    if not result.converged:
+        console.print("[bold red]Not converged[/]: do not rely on these numbers; allow more steps with --steps.")
+        for reason in result.diagnostics.get("reasons", []):
+            console.print(f"  {escape(str(reason))}")
+
+
+def print_report(console: Console, result: FitResult, folder: Path | None) -> None:
+    """Print the summary, how many rows were used, whether the fit converged, and where the files are."""
+    console.print()
+    console.print(summary_table(result))
+    counts, diagnostics = result.counts, result.diagnostics
+    console.print(
+        f"\n{counts['used']} of {counts['input']} rows used; {np.nansum(result.p_member):.0f} members expected"
+    )
+    for reason, count in counts["dropped"].items():
+        console.print(f"  not used: {count} ({escape(reason)})")
+    if result.converged:
+        steps = f"{diagnostics['n_steps']} steps of {diagnostics['n_walkers']} walkers"
+        console.print(f"[green]Converged[/] after {steps}, {diagnostics['wall_seconds']:.0f} s")
+    warn_if_not_converged(console, result)
+    for note in result.notes:
+        console.print(f"[dim]note: {escape(note)}[/]")
+    if folder is not None:
+        names = ", ".join(sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")))
+        console.print(f"\nWritten to [bold]{escape(str(folder))}[/]: {names}", soft_wrap=True)

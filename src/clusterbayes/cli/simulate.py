@@ -1,0 +1,97 @@
+"""``clusterbayes simulate``: a catalogue of a cluster whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.errors import SettingsError
+
+__all__ = ["simulate"]
+
+_CLUSTER, _SAMPLE = "Cluster", "Catalogue"
+
+
+@guarded
+def simulate(
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Table to write; its ending says how: .csv, .ecsv, "
+            ".fits or .vot. The truth goes beside it, into STEM.truth.json.",
+            show_default=False,
+        ),
+    ],
+    log_age: Annotated[float, typer.Option(help="log10 of the age (log10 yr).", rich_help_panel=_CLUSTER)] = 9.0,
+    mh: Annotated[float, typer.Option(help="Metallicity M/H (dex).", rich_help_panel=_CLUSTER)] = 0.0,
+    dist_mod: Annotated[float, typer.Option(help="True distance modulus (mag).", rich_help_panel=_CLUSTER)] = 10.0,
+    a_v: Annotated[float, typer.Option(help="Extinction A_V (mag).", rich_help_panel=_CLUSTER)] = 0.3,
+    binary_frac: Annotated[
+        float, typer.Option(help="Fraction of stars with a companion, 0 to 1.", rich_help_panel=_CLUSTER)
+    ] = 0.4,
+    n_members: Annotated[
+        int, typer.Option(min=0, help="Cluster stars within the limit.", rich_help_panel=_SAMPLE)
+    ] = 600,
+    n_field: Annotated[int, typer.Option(min=0, help="Field stars within the limit.", rich_help_panel=_SAMPLE)] = 400,
+    bands: Annotated[
+        str, typer.Option(metavar="LIST", help="Bands (mag), e.g. G,BP,RP or B,V or g,r,i.", rich_help_panel=_SAMPLE)
+    ] = "G,BP,RP",
+    mag_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIMIT",
+            help="Magnitude limit (mag), e.g. Gaia_G=18 or V=10..19 (bright..faint).",
+            rich_help_panel=_SAMPLE,
+            show_default="18 in the first band",
+        ),
+    ] = None,
+    parallax: Annotated[
+        bool, typer.Option("--parallax", help="Add parallaxes (mas) with errors.", rich_help_panel=_SAMPLE)
+    ] = False,
+    grid: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Isochrones; see 'clusterbayes grid list'.")
+    ] = "parsec",
+    seed: Annotated[int, typer.Option(min=0, help="Seed; the same one gives the same table.")] = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE and its truth.")] = False,
+) -> None:
+    """Simulate a cluster with field stars, and write the truth beside the catalogue.
+
+    [bold]Examples[/]
+
+    [cyan]clusterbayes simulate --out mock.csv --log-age 8.5 --dist-mod 9 --a-v 0.2 --seed 4[/]
+
+    [cyan]clusterbayes simulate --out mock.fits --bands B,V --mag-limit V=20 --n-members 300 --n-field 0[/]
+
+    then, for instance, [cyan]clusterbayes fit mock.csv --out mock --model-error none[/]
+    """
+    from clusterbayes.bands import resolve_band
+    from clusterbayes.results.export import table_format, write_json, write_table
+
+    table_format(out)  # an unknown ending is said before any work
+    truth_file = out.with_name(f"{out.stem}.truth.json")
+    for path in (out, truth_file):
+        if path.exists() and not overwrite:
+            raise SettingsError("the file exists", str(path), remedy="choose another name, or give --overwrite")
+    names = [resolve_band(text.strip()).name for text in bands.split(",") if text.strip()]
+    if not names:
+        raise SettingsError("no band is named", "--bands", bands, expected="names with commas, e.g. G,BP,RP")
+    limit = mag_limit or f"{names[0]}=18"
+
+    from clusterbayes.isochrones import IsochroneGrid
+    from clusterbayes.model.simulate import simulate_cluster
+
+    isochrones = IsochroneGrid.load(grid, bands=names)
+    cluster = (log_age, mh, dist_mod, a_v, binary_frac, n_members, n_field)
+    made = simulate_cluster(*cluster, grid=isochrones, bands=names, mag_limit=limit, seed=seed, parallax=parallax)
+    origin = {"bands": names, "mag_limit": limit, "grid": {"name": isochrones.name, "digest": isochrones.digest}}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_table(made.table, out)
+    write_json({**made.truth, **origin}, truth_file)
+    error_console().print(f"{len(made.table)} stars in {out}, the truth in {truth_file}", markup=False, soft_wrap=True)

@@ -1,0 +1,284 @@
+"""Writing a fit for other tools: the summary, the table of sources, the whole result, and plots.
+
+`write_all` puts everything together in a hidden folder first and moves it into place when it is whole, so that a reader
+never sees half of it. JSON follows the standard: what is not finite becomes null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from clusterbayes.errors import SettingsError
+from clusterbayes.results.result import FitResult
+from clusterbayes.results.tables import plain
+
+__all__ = [
+    "FILES", "MEMBER_THRESHOLD", "check_output_folder", "json_text", "sources_table", "write_all", "write_json",
+    "write_sources", "write_summary", "write_table",
+]  # fmt: skip
+
+#: Membership probability from which `sources_table` flags a star as a member.
+MEMBER_THRESHOLD = 0.5
+
+#: Files of a complete output folder, with what they are: (media type, description).
+FILES: dict[str, tuple[str, str]] = {
+    "summary.json": ("application/json", "parameters with their uncertainties, diagnostics, counts, provenance"),
+    "sources.ecsv": ("text/csv", "one row for every input row: membership, mass, mass ratio, input columns"),
+    "result.h5": ("application/x-hdf5", "the whole result: chain, draws, stars, isochrones"),
+    "record.json": ("application/json", "the ClusterModelingTool record with its result document"),
+    "cmd.png": ("image/png", "colour-magnitude diagram with members and isochrones"),
+    "hr.png": ("image/png", "Hertzsprung-Russell diagram"),
+    "corner.png": ("image/png", "posterior of the main parameters"),
+}
+
+_FORMATS = {
+    ".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits", ".fit": "fits", ".vot": "votable", ".xml": "votable",
+    ".votable": "votable",
+}  # fmt: skip
+
+_DESCRIPTIONS = {
+    "id": ("identifier", None),
+    "p_member": ("probability to be a member of the cluster", None),
+    "member": (f"p_member of {MEMBER_THRESHOLD:g} or more", None),
+    "p_outlier": ("probability to be an outlier: with the cluster, but off its sequences", None),
+    "p_binary": ("probability to be an unresolved binary, if a member", None),
+    "mass": ("initial mass of the primary, if a member: posterior mean", "solMass"),
+    "mass_std": ("standard deviation of mass", "solMass"),
+    "q": ("mass ratio of the companion, 0 for none, if a member: posterior mean", None),
+    "q_std": ("standard deviation of q", None),
+    "log_teff": ("log10 of the effective temperature [K], if a member: posterior mean", None),
+    "log_teff_std": ("standard deviation of log_teff", None),
+    "log_lum": ("log10 of the luminosity [solar units], if a member: posterior mean", None),
+    "log_lum_std": ("standard deviation of log_lum", None),
+    "used": ("whether the row was used in the fit", None),
+    "drop_reason": ("why the row was not used", None),
+}
+
+
+def check_output_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """Make sure that results can be written to a folder, before any work is done.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder; it need not exist.
+    overwrite : bool
+        Whether a folder that holds files may be written to.
+
+    Returns
+    -------
+    Path
+        The absolute path.
+
+    Raises
+    ------
+    SettingsError
+        If it is a file, holds files and may not be overwritten, or can't be written to.
+    """
+    folder = Path(path).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError("the output folder is a file", str(path), remedy="choose another name")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        problem = "the output folder exists and is not empty"
+        raise SettingsError(
+            problem, str(path), remedy="choose another one, or allow it to be overwritten (--overwrite)"
+        )
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise SettingsError(f"nothing can be written below {existing}", str(path), remedy="choose another folder")
+    return folder
+
+
+def write_all(
+    result: FitResult,
+    path: str | os.PathLike[str],
+    overwrite: bool = False,
+    *,
+    documents: Mapping[str, Any] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write the summary, the sources, the result and the plots into a folder.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    path : path-like
+        The folder.
+    overwrite : bool
+        Whether a folder that holds files may be written to. Files of other names in it are left alone.
+    documents : dict, optional
+        More documents by file name, written as JSON beside the others; `clusterbayes.records.write_outputs` adds
+        the record in this way.
+    title : str, optional
+        Title of the plots; the name of the input if left out.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    SettingsError
+        If the folder can't be used.
+    """
+    folder = check_output_folder(path, overwrite)
+    hidden = f".{folder.name}.{secrets.token_hex(4)}"
+    # Inside a folder that exists: it may be a file system of its own, or its parent closed to us.
+    staging = folder / hidden if folder.exists() else folder.with_name(hidden)
+    staging.mkdir(parents=True)
+    try:
+        write_summary(result, staging / "summary.json")
+        write_sources(result, staging / "sources.ecsv")
+        result.save(staging)
+        _write_plots(result, staging, title)
+        for name, document in (documents or {}).items():
+            write_json(document, staging / name)
+        _move_into_place(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def _write_plots(result: FitResult, folder: Path, title: str | None) -> None:
+    from clusterbayes.results.plots import plot_cmd, plot_corner, plot_hr  # matplotlib is only needed here
+
+    axes: dict[str, Any] = {"cmd": plot_cmd(result, title=title), "hr": plot_hr(result, title=title)}
+    axes["corner"] = plot_corner(result, title=title)[0, 0]
+    for name, ax in axes.items():
+        ax.figure.savefig(folder / f"{name}.png")
+
+
+def _move_into_place(staging: Path, folder: Path) -> None:
+    """Give the finished folder its name, or move its files into a folder that exists."""
+    if not folder.exists():
+        os.replace(staging, folder)
+        return
+    for name in sorted(entry.name for entry in staging.iterdir()):
+        os.replace(staging / name, folder / name)
+
+
+def write_summary(result: FitResult, path: str | os.PathLike[str]) -> Path:
+    """Write ``summary.json``, whose form is a promise (``docs/schemas/summary.schema.json``)."""
+    return write_json(result.summary_document(), path)
+
+
+def sources_table(result: FitResult) -> Table:
+    """Return the table of sources as it is shared: every input row in input order, described, with a member flag.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+
+    Returns
+    -------
+    astropy.table.Table, n_input rows
+        `result.stars` with a column ``member`` after ``p_member``; an input column of that name becomes
+        ``member_input``.
+    """
+    table = result.stars.copy()
+    if "member" in table.colnames:
+        table.rename_column("member", "member_input")
+    with np.errstate(invalid="ignore"):
+        table.add_column(result.p_member >= MEMBER_THRESHOLD, name="member", index=table.colnames.index("p_member") + 1)
+    for name in table.colnames:
+        description, unit = _DESCRIPTIONS.get(name, (table[name].description, table[name].unit))
+        table[name].description, table[name].unit = description, unit
+    for name in result.observables:
+        table[name].unit = table[f"{name}_error"].unit = "mag"
+    return table
+
+
+def write_sources(result: FitResult, path: str | os.PathLike[str]) -> Path:
+    """Write the table of sources; the ending says how: .ecsv, .csv, .fits or .vot."""
+    return write_table(sources_table(result), path)
+
+
+def write_table(table: Table, path: str | os.PathLike[str]) -> Path:
+    """Write a table, all of it or nothing.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The table.
+    path : path-like
+        The file, replaced if it exists; its ending says the format: .ecsv, .csv, .fits (which holds plain ASCII:
+        other letters are escaped) or .vot.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    SettingsError
+        If the ending is not known.
+    """
+    target = Path(path)
+    kind = table_format(target)
+    partial = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    try:
+        (_ascii_table(table) if kind == "fits" else table).write(partial, format=kind)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def _ascii_table(table: Table) -> Table:
+    """Copy a table, with letters that FITS does not know escaped."""
+    copy = Table(table, meta={})
+    for name in copy.colnames:
+        if copy[name].dtype.kind == "U":
+            escaped = np.strings.encode(np.ma.getdata(copy[name].data), "ascii", "backslashreplace").astype(str)
+            copy[name] = np.ma.MaskedArray(escaped, copy[name].mask) if hasattr(copy[name], "mask") else escaped
+    return copy
+
+
+def table_format(path: Path) -> str:
+    """Return astropy's name of the table format that a file name's ending stands for."""
+    if path.suffix.lower() not in _FORMATS:
+        endings = ", ".join(_FORMATS)
+        raise SettingsError("the table format is not known", str(path), expected=f"a name ending in one of {endings}")
+    return _FORMATS[path.suffix.lower()]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_text(document: Any) -> str:
+    """Return a document as standard JSON text; NaN and infinity become null."""
+    return json.dumps(_finite(plain(document)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(document: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a document as standard JSON, all of it or nothing."""
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(json_text(document))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from unit.results.synthetic import make_result
+
+from clusterbayes.errors import SettingsError
+from clusterbayes.results import FitResult, export
+
+WRITTEN = {"summary.json", "sources.ecsv", "result.h5", "cmd.png", "hr.png", "corner.png"}
+
+
+def names(folder):
+    return {entry.name for entry in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, result):
+    return export.write_all(result, tmp_path_factory.mktemp("parent") / "fit", documents={"extra.json": {"a": np.nan}})
+
+
+def test_everything_is_there_and_nothing_else(written):
+    assert names(written) == WRITTEN | {"extra.json"}
+    assert names(written.parent) == {"fit"}
+
+
+def test_result_can_be_loaded_from_the_folder(written, result):
+    assert FitResult.load(written) == result
+
+
+def test_summary_is_standard_json(written, result):
+    document = json.loads((written / "summary.json").read_text(), parse_constant=pytest.fail)
+    assert document["diagnostics"]["rhat"]["mh"] is None
+    assert document["parameters"]["dist_mod"]["median"] == result.summary()["dist_mod"]["median"]
+    assert json.loads((written / "extra.json").read_text()) == {"a": None}
+
+
+def test_sources_keep_rows_order_and_identifiers(written, result):
+    table = Table.read(written / "sources.ecsv")
+    assert table["id"].tolist() == result.stars["id"].tolist()
+    assert table["id"].dtype.kind == "U"
+    for name in ("p_member", "mass", "q", "Gaia_BP", "Gaia_BP_error"):
+        assert np.array_equal(table[name], result.stars[name], equal_nan=True), name
+    assert table["member"].tolist() == (result.p_member >= 0.5).tolist()
+    assert table["Gaia_G"].unit == "mag"
+    assert table["mass"].unit == "solMass"
+    for name in ("drop_reason", "note"):  # ECSV reads empty text as missing
+        assert np.ma.filled(table[name], "").tolist() == result.stars[name].tolist()
+
+
+def test_plots_are_pictures(written):
+    for name in ("cmd.png", "hr.png", "corner.png"):
+        content = (written / name).read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert len(content) > 20_000
+
+
+@pytest.mark.parametrize("ending", [".csv", ".fits", ".vot", ".ecsv"])
+def test_sources_in_other_formats(tmp_path, result, ending):
+    path = export.write_sources(result, tmp_path / f"sources{ending}")
+    table = Table.read(path, format="ascii.csv", converters={"id": str}) if ending == ".csv" else Table.read(path)
+    assert [str(x) for x in table["id"]] == result.stars["id"].tolist()
+    assert np.allclose(np.ma.filled(np.ma.asarray(table["p_member"], float), np.nan), result.p_member, equal_nan=True)
+    assert names(tmp_path) == {path.name}
+
+
+def test_unknown_table_ending(tmp_path, result):
+    with pytest.raises(SettingsError, match=r"\.ecsv"):
+        export.write_sources(result, tmp_path / "sources.xlsx")
+
+
+def test_folder_with_files_is_refused(tmp_path, result):
+    (tmp_path / "precious.txt").write_text("keep me")
+    with pytest.raises(SettingsError, match="not empty"):
+        export.write_all(result, tmp_path)
+    assert names(tmp_path) == {"precious.txt"}
+
+
+def test_overwriting_replaces_own_files_and_leaves_others(tmp_path, result):
+    (tmp_path / "precious.txt").write_text("keep me")
+    (tmp_path / "summary.json").write_text("old")
+    export.write_all(result, tmp_path, overwrite=True)
+    assert names(tmp_path) == WRITTEN | {"precious.txt"}
+    assert json.loads((tmp_path / "summary.json").read_text())["schema_version"] == "1.0"
+
+
+def test_a_file_is_no_folder(tmp_path):
+    path = tmp_path / "out"
+    path.write_text("")
+    for folder in (path, path / "below"):
+        with pytest.raises(SettingsError):
+            export.check_output_folder(folder, overwrite=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_closed_folder_is_refused(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    with pytest.raises(SettingsError, match="can be written"):
+        export.check_output_folder(closed / "fit")
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_failure_leaves_nothing_behind(tmp_path, exists, monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("disk on fire")
+
+    monkeypatch.setattr(export, "_write_plots", broken)
+    folder = tmp_path / "fit"
+    if exists:
+        folder.mkdir()
+        (folder / "summary.json").write_text("old")
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        export.write_all(make_result(n_member=20, n_field=5, n_unused=3), folder, overwrite=True)
+    assert names(tmp_path) == ({"fit"} if exists else set())
+    if exists:
+        assert (folder / "summary.json").read_text() == "old"
+
+
+def test_input_column_called_member_does_not_break_the_table():
+    made = make_result(n_member=20, n_field=5, n_unused=3)
+    made.stars["member"] = np.arange(len(made.stars))
+    table = export.sources_table(made)
+    assert table["member"].dtype == bool
+    assert table["member_input"].tolist() == list(range(len(made.stars)))
