@@ -94,7 +94,7 @@ class BandError(ClusterBayesError, ValueError):
         message = _sentence(self.problem or f"unknown band '{self.name}'")
         if self.suggestions:
             message += f" Did you mean {' or '.join(self.suggestions)}?"
-        return message + (f" {_sentence(self.remedy)}" if self.remedy else "")
+        return message + (f" {_sentence(self.remedy[:1].upper() + self.remedy[1:])}" if self.remedy else "")
 
 
 class InputError(ClusterBayesError, ValueError):

@@ -55,7 +55,7 @@ class _Request:
         control = None
         if self.control is not None:
             reading = {**self.reading, "observables": photometry.observables}
-            control = Photometry.read(self.control, **reading)
+            control = Photometry.read(self.control, source=f"control field {self.control}", **reading)
         options = SamplingOptions(**self.sampling)
         return fit_cluster(photometry, control=control, sampling=options, progress=progress, **self.fitting)
 
@@ -158,8 +158,8 @@ def fit(
     model_error: Annotated[
         Literal["default", "none"],
         typer.Option(
-            help="Whether errors of the isochrones (floors, zero points, colours) are part of the model. "
-            "none suits simulated data only.",
+            help="Whether errors of the isochrones are part of the model (floors, colours, and no sample counting as "
+            "more than 100 stars). none suits simulated data only.",
             rich_help_panel=_MODEL,
         ),
     ] = "default",

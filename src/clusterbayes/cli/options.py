@@ -84,9 +84,11 @@ def parse_center(text: str | None, option: str = "--center") -> tuple[float, flo
         return None
     form = "RA,DEC in degrees, e.g. 289.074,-16.333"
     parts = text.split(",")
+    if ":" in text or "h" in text.lower():
+        remedy = "right ascension in hours times 15 gives degrees"
+        raise SettingsError("decimal degrees were expected", option, text, form, remedy)
     if len(parts) != 2:
-        remedy = "right ascension in hours times 15 gives degrees" if ":" in text or "h" in text else None
-        raise SettingsError("two numbers with a comma between them were expected", option, text, form, remedy)
+        raise SettingsError("two numbers with a comma between them were expected", option, text, form)
     ra, dec = (parse_number(part.strip(), option, form) for part in parts)
     if not (0.0 <= ra <= 360.0 and -90.0 <= dec <= 90.0):
         raise SettingsError("this is no direction", option, text, "RA from 0 to 360, Dec from -90 to 90 degrees")

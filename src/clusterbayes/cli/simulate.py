@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -80,9 +81,16 @@ def simulate(
         if path.exists() and not overwrite:
             raise SettingsError("the file exists", str(path), remedy="choose another name, or give --overwrite")
     names = [resolve_band(text.strip()).name for text in bands.split(",") if text.strip()]
-    if not names:
-        raise SettingsError("no band is named", "--bands", bands, expected="names with commas, e.g. G,BP,RP")
+    if len(names) < 2 or len(set(names)) < len(names):
+        expected = "two or more bands, each once, e.g. G,BP,RP"
+        raise SettingsError("these bands can't be simulated", "--bands", bands, expected)
     limit = mag_limit or f"{names[0]}=18"
+    if "=" not in limit:
+        expected = f"a band and its limit, e.g. {names[0]}=18 or {names[0]}=10..18 (bright..faint)"
+        raise SettingsError("a simulation ends at a magnitude", "--mag-limit", limit, expected)
+    for option, value in (("--dist-mod", dist_mod), ("--a-v", a_v), ("--log-age", log_age), ("--mh", mh)):
+        if not math.isfinite(value):
+            raise SettingsError("a number was expected", option, value)
 
     from clusterbayes.isochrones import IsochroneGrid
     from clusterbayes.model.simulate import simulate_cluster

@@ -11,6 +11,7 @@ __all__ = ["Convergence", "assess", "split_rhat"]
 
 RHAT_LIMIT = 1.01
 LENGTH_IN_TAU = 50.0
+_STUCK = 0.1  # share of walkers that never moved from which a chain says nothing about its autocorrelation
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def assess(chain: np.ndarray, n_ensemble: int, target_ess: float, names: tuple[s
     rhat = split_rhat(np.array(groups))
     with np.errstate(invalid="ignore", divide="ignore"):  # a walker that never moved has no autocorrelation
         tau = emcee.autocorr.integrated_time(chain, quiet=True, tol=0)
-    tau = np.where(np.isfinite(tau), np.maximum(tau, 1.0), n_steps)
+    stuck = (chain == chain[0]).all(axis=0).mean(axis=0) > _STUCK
+    tau = np.where(np.isfinite(tau) & ~stuck, np.maximum(tau, 1.0), n_steps)
     ess = n_steps * n_walkers / tau
     worst = int(np.argmax(tau))
     reasons = []

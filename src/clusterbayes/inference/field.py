@@ -18,7 +18,10 @@ __all__ = ["MIN_CONTROL", "FieldLearner"]
 
 #: Fewer stars than this in a control field say too little about its shape.
 MIN_CONTROL = 20
-_WIDE = 0.3  # smallest width of a component learned from the sample, as a share of the sample's
+# Smallest width of a component learned from the sample, as a share of the sample's: narrower ones settle on the giant
+# branch or the upper main sequence and take them from the cluster.
+_WIDE = 0.8
+_N_WIDE = 2
 
 
 class FieldLearner:
@@ -67,17 +70,30 @@ class FieldLearner:
         )
 
     def initial(self) -> np.ndarray:
-        """Field density (n_star,) before anything is known of the cluster: one wide component."""
-        return self.density(np.full(self.values.shape[0], 0.5), n_components=1)
+        """Field density (n_star,) before anything is known of the cluster: the control field's, or flat.
 
-    def density(self, p_member: np.ndarray, *, n_components: int | None = None) -> np.ndarray:
+        A density learned from a sample that is mostly cluster would describe the cluster, and nothing would be left to
+        find.
+        """
+        if self.control is not None and not self.learns:
+            return self.density(np.zeros(self.values.shape[0]))
+        flat = self.model.observed.outlier_density(self.model.selection)
+        if self.values.shape[1] > self.n_photometric:
+            parallax = self.values[:, -1]
+            low, high = np.nanpercentile(parallax, [2.0, 98.0])
+            flat = np.where(np.isfinite(parallax), flat / max(high - low, 0.1), flat)
+        result = np.empty(flat.size)
+        result[self.model.observed.order] = flat
+        return result
+
+    def density(self, p_member: np.ndarray) -> np.ndarray:
         """Field density of each star, given probabilities of membership; both (n_star,) in the photometry's order."""
         p_field = 1.0 - np.clip(p_member[self.model.observed.order], 0.0, 1.0)
         result = np.empty(p_field.size)
-        result[self.model.observed.order] = np.exp(self._log_density(p_field, n_components))
+        result[self.model.observed.order] = np.exp(self._log_density(p_field))
         return result
 
-    def _log_density(self, p_field: np.ndarray, n_components: int | None) -> np.ndarray:
+    def _log_density(self, p_field: np.ndarray) -> np.ndarray:
         """Log field density of the sorted stars."""
         if self.control is not None and not self.learns:
             return self.control.log_density(self.values, self.errors)
@@ -90,7 +106,7 @@ class FieldLearner:
             limits=self.limits,
             kinds=[self.kinds[c] for c in columns],
             weights=p_field,
-            n_components=n_components or (2 if p_field.sum() < 150 else 3),
+            n_components=_N_WIDE,
             min_scale=_WIDE,
             rng=np.random.default_rng(self.seed),
         )

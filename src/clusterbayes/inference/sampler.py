@@ -21,6 +21,7 @@ from clusterbayes.inference.search import Mode
 
 __all__ = ["Chain", "IndependentProposal", "SamplingOptions", "sample"]
 
+_STILL = 0.25  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
 LogPosterior = Callable[[np.ndarray], np.ndarray]  # (n, n_dim) to (n,)
 
 
@@ -39,15 +40,16 @@ class SamplingOptions:
     n_threads : int or None
         Threads for the likelihood; all cores by default. Numbers do not depend on it.
     burn_rounds, burn_steps : int
-        Rounds of adaptation and steps in each.
+        Most rounds of adaptation, and steps in the first two; the third has twice, later ones four times as many.
+        Burn-in ends, after at least four rounds, once the mean log posterior of both ensembles stands still.
     """
 
     n_walkers: int | None = None
     max_steps: int = 3000
     target_ess: int = 1000
     n_threads: int | None = None
-    burn_rounds: int = 5
-    burn_steps: int = 60
+    burn_rounds: int = 8
+    burn_steps: int = 40
 
 
 @dataclass(frozen=True)
@@ -183,40 +185,60 @@ def sample(
     n_walkers += n_walkers % 2
     n_ensemble = 2
     proposal = IndependentProposal.from_modes(modes)
-    position = [_start(proposal, log_posterior, n_walkers, rng, spread) for spread in (1.0, 1.5)]
     seeds = rng.integers(0, 2**31 - 1, size=n_ensemble)
-    states = [np.random.RandomState(seed).get_state() for seed in seeds]
+    states = [
+        emcee.State(
+            _start(proposal, log_posterior, n_walkers, rng, spread),
+            random_state=np.random.RandomState(seed).get_state(),
+        )
+        for seed, spread in zip(seeds, (1.0, 1.5), strict=True)
+    ]
+    proposal, states, n_burn = _burn_in(log_posterior, proposal, states, options, int(seeds[0]), report)
+    return _run(log_posterior, proposal, states, options, names, n_burn, report)
+
+
+def _burn_in(
+    log_posterior: LogPosterior,
+    proposal: IndependentProposal,
+    states: list[emcee.State],
+    options: SamplingOptions,
+    seed: int,
+    report: Callable[[float, str], None] | None,
+) -> tuple[IndependentProposal, list[emcee.State], int]:
+    """Adapt the proposal in rounds until the mean log posterior of the ensembles stands still."""
+    heights = np.full(len(states), -np.inf)
     n_burn = 0
     for burn in range(options.burn_rounds):
-        chains = []
-        for e in range(n_ensemble):
-            sampler = _sampler(log_posterior, proposal, n_walkers, n_dim)
-            state = emcee.State(position[e], random_state=states[e])
-            last = sampler.run_mcmc(state, options.burn_steps)
-            position[e], states[e] = last.coords, last.random_state
-            chains.append(sampler.get_chain()[options.burn_steps // 2 :])
-        n_burn += options.burn_steps
-        draws = np.concatenate([chain.reshape(-1, n_dim) for chain in chains])
-        proposal = IndependentProposal.from_draws(draws, int(seeds[0]))
+        n_steps = options.burn_steps * min(2 ** max(burn - 1, 0), 4)  # later rounds teach the proposal more
+        n_walkers, n_dim = states[0].coords.shape
+        samplers = [_sampler(log_posterior, proposal, n_walkers, n_dim) for _ in states]
+        states = [sampler.run_mcmc(state, n_steps) for sampler, state in zip(samplers, states, strict=True)]
+        n_burn += n_steps
+        half = n_steps // 2
+        draws = np.concatenate([sampler.get_chain(discard=half, flat=True) for sampler in samplers])
+        log_prob = np.stack([sampler.get_log_prob(discard=half, flat=True) for sampler in samplers])
+        proposal = IndependentProposal.from_draws(draws, seed)
         if report is not None:
             report(30.0 * (burn + 1) / options.burn_rounds, f"burn-in {n_burn} steps")
-    return _run(log_posterior, proposal, position, states, options, names, n_burn, report)
+        change = np.abs(log_prob.mean(axis=1) - heights).max()
+        heights = log_prob.mean(axis=1)
+        if burn >= 3 and max(change, float(np.ptp(heights))) < _STILL * log_prob.std():
+            break
+    return proposal, states, n_burn
 
 
 def _run(
     log_posterior: LogPosterior,
     proposal: IndependentProposal,
-    position: list[np.ndarray],
-    states: list,
+    current: list[emcee.State],
     options: SamplingOptions,
     names: tuple[str, ...],
     n_burn: int,
     report: Callable[[float, str], None] | None,
 ) -> Chain:
     """Sample with fixed proposals until converged or out of steps."""
-    n_walkers, n_dim = position[0].shape
-    samplers = [_sampler(log_posterior, proposal, n_walkers, n_dim) for _ in position]
-    current = [emcee.State(p, random_state=s) for p, s in zip(position, states, strict=True)]
+    n_walkers, n_dim = current[0].coords.shape
+    samplers = [_sampler(log_posterior, proposal, n_walkers, n_dim) for _ in current]
     done = 0
     convergence: Convergence | None = None
     while done < options.max_steps:

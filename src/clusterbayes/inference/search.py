@@ -23,8 +23,10 @@ __all__ = ["Mode", "climb", "curvature", "find_modes", "normal_posterior", "scan
 
 _SCAN_STARS = 250
 _SCAN_FLOOR = 0.12  # mag, widens the errors so that the coarse steps of the scan can't miss the sequence
+_N_QUICK = 40
+_QUICK_FLOOR = 0.06  # mag
 _SHRINKING = (0.1, 0.05, 0.02)  # mag, widening during the first climbs
-_HELD = {"member_frac": 0.6, "outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 0.01, "binary_frac": 0.35}
+_HELD = {"member_frac": 0.6, "outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 4.0, "binary_frac": 0.35}
 _FREE = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")  # parameters of the first climbs
 _MAX_TURNS = 6
 _SETTLED = 0.004
@@ -66,7 +68,7 @@ def find_modes(
     learner: FieldLearner,
     *,
     n_start: int = 10,
-    n_keep: int = 3,
+    n_keep: int = 4,
     report: Callable[[float], None] | None = None,
 ) -> tuple[ClusterModel, list[Mode]]:
     """Scan, climb from the best distinct points, and describe the summits.
@@ -90,19 +92,20 @@ def find_modes(
     """
     tell = report or (lambda percent: None)
     model = model.with_field(learner.initial())
-    theta, log_prob = scan(model, report=lambda p: tell(0.3 * p))
-    starts = _distinct(model, theta, log_prob, n_start)
+    values, _ = scan(model, report=lambda p: tell(0.25 * p))
+    ends = _quick_climbs(model, _distinct(values, _N_QUICK), lambda p: tell(25.0 + 0.1 * p))
+    starts = _distinct(ends, n_start)
     summits = []
     for i, start in enumerate(starts):
         summits.append(_first_climb(model, learner, start))
-        tell(30.0 + 30.0 * (i + 1) / len(starts))
+        tell(35.0 + 25.0 * (i + 1) / len(starts))
     summits.sort(key=lambda summit: -summit[2])
     found: list[tuple[ClusterModel, np.ndarray, float]] = []
-    for i, (field_model, values, height) in enumerate(summits[:n_keep]):
-        if height > summits[0][2] - 100.0:
-            z = model.parameters.to_normal(_complete(model.parameters, values))[0]
-            found.append(_settle(field_model, learner, z))
-        tell(60.0 + 25.0 * (i + 1) / n_keep)
+    followed = _different(summits, n_keep)
+    for i, (field_model, values, _) in enumerate(followed):
+        z = model.parameters.to_normal(_complete(model.parameters, values))[0]
+        found.append(_settle(field_model, learner, z))
+        tell(60.0 + 25.0 * (i + 1) / len(followed))
     found.sort(key=lambda item: -item[2])
     best_model, best_z, _ = found[0]
     modes: list[Mode] = []
@@ -116,6 +119,19 @@ def find_modes(
     return best_model, sorted(modes, key=lambda mode: -mode.log_weight)
 
 
+def _different(summits: list, n: int) -> list:
+    """Choose the first n of some summits, best first, that differ in age or metallicity and are not hopelessly low."""
+    chosen: list = []
+    for summit in summits:
+        apart = [
+            abs(summit[1]["log_age"] - other[1]["log_age"]) > 0.08 or abs(summit[1]["mh"] - other[1]["mh"]) > 0.12
+            for other in chosen
+        ]
+        if all(apart) and len(chosen) < n and summit[2] > summits[0][2] - 60.0:
+            chosen.append(summit)
+    return chosen
+
+
 def scan(model: ClusterModel, *, report: Callable[[float], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Scan age, metallicity, distance and extinction with widened errors.
 
@@ -126,11 +142,12 @@ def scan(model: ClusterModel, *, report: Callable[[float], None] | None = None) 
     log_prob : (n_point,)
         Of the widened posterior.
     """
-    n_star = model.photometry.n_star
-    if n_star > _SCAN_STARS:
-        model = model.subset(np.unique(np.linspace(0, n_star - 1, _SCAN_STARS).astype(int)))
     parameters = model.parameters
-    model = model.coarse(thin=3, nodes=(0.1, 0.8, 1.0)).with_parameters(_widened(parameters, _SCAN_FLOOR, _FREE[:4]))
+    model = (
+        _few_stars(model)
+        .coarse(thin=3, nodes=(0.1, 0.8, 1.0))
+        .with_parameters(_widened(parameters, _SCAN_FLOOR, _FREE[:4]))
+    )
     names = _FREE[:4]
     axes = [_axis(parameters, name) for name in names]
     values = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
@@ -166,15 +183,18 @@ def _inside(points: tuple[float, ...], low: float, high: float) -> np.ndarray:
     return np.array(kept if len(kept) > 1 else [low, 0.5 * (low + high), high])
 
 
-def _widened(parameters: ParameterSet, floor: float, free: tuple[str, ...]) -> ParameterSet:
+def _widened(
+    parameters: ParameterSet, floor: float, free: tuple[str, ...], member_frac: float = _HELD["member_frac"]
+) -> ParameterSet:
     """Hold everything but `free`, with floors of at least `floor`; a simpler problem for the first steps."""
+    held = _HELD | {"member_frac": member_frac}
     fixed = dict(parameters.fixed)
     priors: dict[str, Prior] = {}
     for name, prior in parameters.priors.items():
         if name in free:
             priors[name] = prior
-        elif name in _HELD:
-            fixed[name] = float(np.clip(_HELD[name], prior.low, prior.high))
+        elif name in held:
+            fixed[name] = float(np.clip(held[name], prior.low, prior.high))
         else:
             fixed[name] = float(prior.from_normal(np.zeros(1))[0])
     for name, value in fixed.items():
@@ -189,11 +209,14 @@ def _first_climb(
     """Climb from a point of the scan while the widening shrinks and the field is learned."""
     full = model.parameters
     values = dict(zip(_FREE[:4], start, strict=True)) | {"binary_frac": _HELD["binary_frac"]}
+    member_frac = _HELD["member_frac"]
     for floor in _SHRINKING:
-        reduced = _widened(full, floor, _FREE)
-        rough = (model.coarse() if floor > _SHRINKING[-1] else model).with_parameters(reduced)
+        reduced = _widened(full, floor, _FREE, member_frac)
+        rough = model.coarse().with_parameters(reduced)
         theta = reduced.pack({name: values[name] for name in reduced.names})
-        density = learner.density(rough.member_probability(theta)[0])
+        p_member = rough.member_probability(theta)[0]
+        member_frac = float(np.clip(p_member.mean(), 0.3, 0.95))  # never so low that the cluster is given up early
+        density = learner.density(p_member)
         model, rough = model.with_field(density), rough.with_field(density)
         z, height = climb(rough, reduced.to_normal(theta)[0], max_steps=15)
         values = {name: float(v[0]) for name, v in reduced.unpack(reduced.from_normal(z[None, :])).items()}
@@ -232,16 +255,38 @@ def _separation(model: ClusterModel, z: np.ndarray, other: np.ndarray) -> float:
     return float(np.sqrt(sum((np.ptp(named[n]) / s) ** 2 for n, s in (("log_age", 0.03), ("mh", 0.06), ("a_v", 0.06)))))
 
 
-def _distinct(model: ClusterModel, values: np.ndarray, log_prob: np.ndarray, n: int) -> np.ndarray:
-    """Best points of the scan that differ in age or metallicity by more than a step."""
+def _distinct(values: np.ndarray, n: int) -> np.ndarray:
+    """Choose the first n of some points (n_point, 4), best first, that differ by more than a step in a coordinate."""
+    steps = np.array([0.3, 0.45, 0.9, 0.5])  # log_age, mh, dist_mod, a_v
     chosen: list[int] = []
-    for i in range(min(values.shape[0], 4000)):
-        steps = np.abs(values[i, :2] - values[chosen, :2]) / np.array([0.3, 0.45])
-        if (steps.max(axis=1) > 1.0).all() if chosen else True:
+    for i in range(values.shape[0]):
+        if all((np.abs(values[i] - values[k]) > steps).any() for k in chosen):
             chosen.append(i)
-        if len(chosen) == n or log_prob[i] < log_prob[0] - 0.5 * min(model.photometry.n_star, _SCAN_STARS):
+        if len(chosen) == n:
             break
     return values[chosen]
+
+
+def _quick_climbs(model: ClusterModel, starts: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
+    """Climb from many points with few stars, few vertices and halved widening; ends (n_start, 4), best first."""
+    names = _FREE[:4]
+    quick = _few_stars(model).coarse(thin=3, nodes=(0.1, 0.8, 1.0))
+    quick = quick.with_parameters(_widened(model.parameters, _QUICK_FLOOR, names))
+    ends, heights = np.array(starts), np.empty(starts.shape[0])
+    free = [i for i, name in enumerate(names) if name in quick.parameters.priors]
+    for i, start in enumerate(starts):
+        theta = quick.parameters.pack(dict(zip(names, start, strict=True)))
+        z, heights[i] = climb(quick, quick.parameters.to_normal(theta)[0], max_steps=12)
+        ends[i, free] = quick.parameters.from_normal(z[None, :])[0]
+        report(100.0 * (i + 1) / starts.shape[0])
+    return ends[np.argsort(-heights, kind="stable")]
+
+
+def _few_stars(model: ClusterModel) -> ClusterModel:
+    n_star = model.photometry.n_star
+    if n_star <= _SCAN_STARS:
+        return model
+    return model.subset(np.unique(np.linspace(0, n_star - 1, _SCAN_STARS).astype(int)))
 
 
 def climb(model: ClusterModel, z: np.ndarray, *, max_steps: int) -> tuple[np.ndarray, float]:

@@ -226,10 +226,11 @@ class ClusterModel:
         return other
 
     def coarse(self, *, thin: int = 2, nodes: tuple[float, ...] = (0.1, 0.7, 0.9, 1.0)) -> ClusterModel:
-        """Return a quicker model with every `thin`-th vertex and few mass ratios, for looking around."""
+        """Return a quicker model for looking around: fewer vertices and mass ratios, the plain likelihood."""
         other = object.__new__(ClusterModel)
         other.__dict__.update(self.__dict__)
         other.mass_ratios = MassRatios(nodes)
+        other.power = 1.0
         kept = _every(self._sequence.nodes.shape[2], thin)
         other._sequence = self._sequence._replace(
             nodes=np.ascontiguousarray(self._sequence.nodes[:, :, kept]), q_nodes=np.array(nodes)

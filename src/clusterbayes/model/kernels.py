@@ -79,7 +79,7 @@ class Population(NamedTuple):
     zero_point: np.ndarray  # (n_walkers, n_band) mag
     colour: np.ndarray  # (n_walkers, n_knot) mag
     parallax_zero_point: np.ndarray  # mas, to be added to the catalogue's
-    depth: np.ndarray  # spread of the members' distances over their mean
+    depth: np.ndarray  # spread of the members along the line of sight [pc]
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -113,6 +113,9 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
             seq.nodes, pop.i_age[w], pop.w_age[w], pop.i_mh[w], pop.w_mh[w], pop.dist_mod[w], pop.a_v[w],
             pop.zero_point[w], pop.colour[w], seq.knots, seq.pattern, _faintest_primary(limits), iso,
         )  # fmt: skip
+        if math.isnan(iso[n_eep - 1, 3]):  # never hidden behind an isochrone that nobody would see
+            log_likelihood[w] = np.nan
+            continue
         system_magnitudes(iso, first, seq.q_nodes, seq.matrix, seq.pair_table, mu)
         numbers(iso, first, pop.alpha[w, 0], pop.alpha[w, 1], seq.m_break, number)
         if w == start or (pop.floor[w] != pop.floor[w - 1]).any():
@@ -175,6 +178,6 @@ def _member_parallax(stars, dist_mod, zero_point, depth, out):
     expected = 10.0 ** (2.0 - 0.2 * dist_mod)
     for i in range(stars.parallax.size):
         if not math.isnan(stars.parallax[i]):
-            sigma2 = stars.parallax_error[i] ** 2 + (depth * expected) ** 2
+            sigma2 = stars.parallax_error[i] ** 2 + (1e-3 * depth * expected * expected) ** 2
             x = stars.parallax[i] + zero_point - expected
             out[i] = math.exp(-0.5 * x * x / sigma2) / math.sqrt(2.0 * math.pi * sigma2)

@@ -1,10 +1,8 @@
 """Compiled density of stars under an isochrone with binaries: a chain of patches, each with a closed form.
 
 Patch (k, j) joins vertices j and j+1 of two neighbouring mass-ratio sequences; single stars are the degenerate strip
-of zero width. In observables divided by a star's errors, a patch has a centre, a vector u along the sequence and a
-vector w across it, and holds weight spread evenly over both. Its Gaussian-convolved density is a difference of normal
-distribution functions along u times one across the part of w perpendicular to u; the shear between the two enters
-through the mean and the variance of the position across. The plain oracle of all this lives beside the tests.
+of zero width. `whiten` divides the stars by their errors, `star_densities` brings each together with the patches in
+its reach and adds up their parts (`kernels_patch`), and the share of the population that passes the limits.
 """
 
 from __future__ import annotations
@@ -15,16 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from clusterbayes.model.kernels_normal import interval, ramp_mean, tail_pair
+from clusterbayes.model.kernels_normal import ramp_mean
+from clusterbayes.model.kernels_patch import patch_integral
 
-__all__ = ["N_MOMENT", "Limits", "Strips", "Whitened", "patch_integral", "star_densities", "whiten"]
+__all__ = ["N_MOMENT", "Limits", "Strips", "Whitened", "star_densities", "whiten"]
 
 N_MOMENT = 8  # per star: weight, mass, mass², q, q², log Teff, log L, weight of companions
 
 _REACH = 7.0  # distance in standard deviations beyond which a patch is not felt
 _WIDE = 1.5  # reach in column 0 [mag] beyond which a star is held against every patch
-_CUT = 50.0  # squared distance at which exp(-x/2) is below 2e-11
-_NARROW2 = 0.1**2  # squared width (in σ) below which a strip is treated by its expansion about the middle
+_PARALLEL = 0.99  # squared cosine from which a patch counts as nearly folded into a line
 _SQRT_2PI = math.sqrt(2.0 * math.pi)
 _NO_BRIGHT_LIMIT = -90.0
 
@@ -167,96 +165,6 @@ def _selected(m_centre, along, across, limits, table):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def patch_integral(rr, ru, rw, a, b, c, placed, table):
-    """Gaussian mass of one patch in whitened coordinates, without its normalisation.
-
-    Arguments are the inner products of the offset r (star minus centre), the vector u along and w across:
-    r·r, r·u, r·w, u·u, u·w, w·w. Returns the integral and, where `placed`, the mean position along and across in
-    (−½, ½).
-    """
-    swapped = a < _NARROW2
-    if swapped:
-        if c < _NARROW2:  # a dot
-            if rr > _CUT:
-                return 0.0, 0.0, 0.0
-            across, mean, variance = _average(rw, c)
-            along, position, _ = _average(ru - b * mean, a - b * b * variance)
-            return across * along * math.exp(-0.5 * rr), position, mean
-        ru, rw, a, c = rw, ru, c, a  # too short to define a direction: the strip across is the line
-    inverse = 1.0 / a
-    shear = b * inverse
-    rest = rr - ru * ru * inverse
-    c_perp = max(c - b * shear, 0.0)
-    rw_perp = rw - ru * shear
-    if c_perp < _NARROW2:
-        if rest > _CUT:
-            return 0.0, 0.0, 0.0
-        across, mean, variance = _average(rw_perp, c_perp)
-    else:
-        width, inverse_c = math.sqrt(c_perp), 1.0 / c_perp
-        z = rw_perp * inverse_c * width
-        rest -= z * z
-        outside = max(abs(z) - 0.5 * width, 0.0)
-        if rest + outside * outside > _CUT:
-            return 0.0, 0.0, 0.0
-        across, mean, variance = _across(z, width, inverse_c, table)
-    # along, at the mean position across, widened by its spread
-    length = math.sqrt(a)
-    tilt = shear * length
-    scale = 1.0 / math.sqrt(1.0 + tilt * tilt * variance)
-    z = ru * inverse * length - mean * tilt
-    centre, half = abs(z) * scale, 0.5 * length * scale
-    share = interval(centre, half, table)
-    if share <= 1e-300:
-        return 0.0, 0.0, 0.0
-    part = across * _SQRT_2PI * inverse * length * share * math.exp(-0.5 * rest)
-    position = 0.0
-    if placed:
-        phi_near, phi_far = tail_pair(abs(centre - half), table)[1], tail_pair(centre + half, table)[1]
-        position = min(max((abs(z) - (phi_near - phi_far) / (share * scale)) / length, -0.5), 0.5)
-        position = position if z > 0.0 else -position
-    if swapped:
-        return part, mean, position
-    return part, position, mean
-
-
-@njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
-def _average(s, c):
-    """Average of exp(s v − ½ c v²) over v in (−½, ½) for small s² and c, and mean and variance of v under it.
-
-    Sixth order in √c: the terms are c^(n/2) He_n(s/√c) / (2^n (n + 1)!).
-    """
-    s2 = s * s
-    t1, t2, t3 = 1.0 / 24.0, 1.0 / 1920.0, 1.0 / 322560.0
-    value = 1.0 + (s2 - c) * t1 + (s2 * (s2 - 6.0 * c) + 3.0 * c * c) * t2
-    value += (s2 * (s2 * (s2 - 15.0 * c) + 45.0 * c * c) - 15.0 * c * c * c) * t3
-    inverse = 1.0 / value
-    slope = 2.0 * t1 + (4.0 * s2 - 12.0 * c) * t2 + (s2 * (6.0 * s2 - 60.0 * c) + 90.0 * c * c) * t3
-    bend = 2.0 * t1 + 12.0 * (s2 - c) * t2 + (s2 * (30.0 * s2 - 180.0 * c) + 90.0 * c * c) * t3
-    mean = s * slope * inverse
-    return value, mean, bend * inverse - mean * mean
-
-
-@njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
-def _across(z, width, inverse_c, table):
-    """Average of exp(−½ (z − v width)²) over v in (−½, ½), and mean and variance of v under it.
-
-    `inverse_c` is 1/width².
-    """
-    near, far = abs(z) - 0.5 * width, abs(z) + 0.5 * width
-    tail_near, phi_near = tail_pair(abs(near), table)
-    tail_far, phi_far = tail_pair(far, table)
-    share = (tail_near if near > 0.0 else 1.0 - tail_near) - tail_far
-    if share <= 1e-300:
-        return 0.0, 0.0, 0.0
-    inverse, scale = 1.0 / share, inverse_c * width
-    slope = (phi_near - phi_far) * inverse
-    mean = min(max((abs(z) - slope) * scale, -0.5), 0.5)
-    variance = (1.0 + (near * phi_near - far * phi_far) * inverse - slope * slope) * inverse_c
-    return _SQRT_2PI * scale * share, mean if z > 0.0 else -mean, min(max(variance, 0.0), 1.0 / 12.0)
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 def star_densities(strips, stars, limits, table, density, moments):
     """Density of every star under the cluster sequence, and the selected share Z of the population.
 
@@ -265,7 +173,7 @@ def star_densities(strips, stars, limits, table, density, moments):
     strips : Strips
     stars : Whitened
     limits : Limits
-    table : (n_node, 6)
+    table : (n_node, 12)
         From `normal_table`.
     density : (n_star,)
         Filled with p_cl (not divided by Z).
@@ -340,13 +248,22 @@ def star_densities(strips, stars, limits, table, density, moments):
 def _lay(mu, k, j, patch):
     """Describe patch (k, j): rows of `patch` (4, n_obs) are centre, extent along, extent across, half of the box."""
     lower, upper = (k, k + 1) if k > 0 else (0, 0)
-    for a in range(mu.shape[2]):
+    n_obs = mu.shape[2]
+    dd = de = ee = 0.0
+    for a in range(n_obs):
         p00, p01 = mu[lower, j, a], mu[lower, j + 1, a]
         p10, p11 = mu[upper, j, a], mu[upper, j + 1, a]
         patch[0, a] = 0.25 * (p00 + p01 + p10 + p11)
-        patch[1, a] = 0.5 * (p01 + p11 - p00 - p10)
-        patch[2, a] = 0.5 * (p10 + p11 - p00 - p01)
-        patch[3, a] = 0.5 * (abs(patch[1, a]) + abs(patch[2, a]))
+        d = 0.5 * (p01 + p11 - p00 - p10)
+        e = 0.5 * (p10 + p11 - p00 - p01)
+        patch[1, a], patch[2, a] = d, e
+        patch[3, a] = 0.5 * (abs(d) + abs(e))
+        dd += d * d
+        de += d * e
+        ee += e * e
+    if de * de > _PARALLEL * dd * ee:  # the Gaussian part of the spread in `kernels_patch` goes beyond the patch
+        for a in range(n_obs):
+            patch[3, a] += 0.6 * min(abs(patch[1, a]), abs(patch[2, a]))
 
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})

@@ -12,7 +12,17 @@ import math
 import numpy as np
 from numba import njit
 
-__all__ = ["interval", "normal_table", "pair_table", "ramp_mean", "tail", "tail_pair", "together"]
+__all__ = [
+    "interval",
+    "normal_table",
+    "pair_table",
+    "ramp",
+    "ramp_interval",
+    "ramp_mean",
+    "tail",
+    "tail_pair",
+    "together",
+]
 
 _NORMAL_STEP = 64  # nodes per unit of the table of the normal distribution
 _NORMAL_END = 9.0  # from here on the tail counts as nothing
@@ -27,7 +37,8 @@ def normal_table() -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Shape (n_node, 6): terms in h^n of Φ(−x − h), n = 0 to 5, at x = 0, 1/64, ... up to 9.
+        Shape (n_node, 12): terms in h^n of Φ(−x − h), n = 0 to 5, at x = 0, 1/64, ... up to 9, then those of its
+        integral from x + h to infinity.
     """
     x = np.arange(int(_NORMAL_END) * _NORMAL_STEP + 2) / _NORMAL_STEP
     upper = np.array([0.5 * math.erfc(v / math.sqrt(2.0)) for v in x])
@@ -36,6 +47,11 @@ def normal_table() -> np.ndarray:
     terms = [upper]
     for n, polynomial in enumerate(hermite):
         terms.append((-1.0) ** (n + 1) * density * polynomial / math.factorial(n + 1))
+    z, fraction = np.maximum(x, 1.0), np.zeros_like(x)  # φ(x)/Φ(−x) − x as a continued fraction, for the tail
+    for n in range(60, 0, -1):
+        fraction = n / (z + fraction)
+    terms.append(np.where(x > 2.0, upper * fraction, density - x * upper))
+    terms += [-terms[n] / (n + 1) for n in range(5)]
     return np.ascontiguousarray(np.stack(terms, axis=1))
 
 
@@ -62,10 +78,11 @@ def pair_table() -> np.ndarray:
 
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
-def _expand(table, node, h):
-    """Value at a distance h from a node of a table."""
-    t2, t3, t4, t5 = table[node, 2], table[node, 3], table[node, 4], table[node, 5]
-    return table[node, 0] + h * (table[node, 1] + h * (t2 + h * (t3 + h * (t4 + h * t5))))
+def _expand(table, node, column, h):
+    """Value at a distance h from a node of a table, from the six terms that begin at a column."""
+    t3, t4, t5 = table[node, column + 3], table[node, column + 4], table[node, column + 5]
+    rest = table[node, column + 2] + h * (t3 + h * (t4 + h * t5))
+    return table[node, column] + h * (table[node, column + 1] + h * rest)
 
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
@@ -73,7 +90,7 @@ def tail(z, table):
     """Lower tail Φ(−z) for z ≥ 0; beyond 9 it stays at its value there, 1e-19."""
     z = min(z, _NORMAL_END)
     node = int(z * _NORMAL_STEP + 0.5)
-    return _expand(table, node, z - node * (1.0 / _NORMAL_STEP))
+    return _expand(table, node, 0, z - node * (1.0 / _NORMAL_STEP))
 
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
@@ -95,6 +112,14 @@ def interval(centre, half, table):
     return (tail_near if near > 0.0 else 1.0 - tail_near) - tail(centre + half, table)
 
 
+@njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
+def ramp(x, table):
+    """Integral of Φ from minus infinity to x."""
+    z = min(abs(x), _NORMAL_END)
+    node = int(z * _NORMAL_STEP + 0.5)
+    return max(x, 0.0) + _expand(table, node, 6, z - node * (1.0 / _NORMAL_STEP))
+
+
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 def ramp_mean(z_start, z_stop, table):
     """Mean of Φ(z) for z spread evenly between two values (selection along a sloping segment)."""
@@ -106,11 +131,15 @@ def ramp_mean(z_start, z_stop, table):
         z = 0.5 * (z_start + z_stop)
         lower = tail(abs(z), table)
         return lower if z < 0.0 else 1.0 - lower
-    total = 0.0
-    for z, sign in ((z_stop, 1.0), (z_start, -1.0)):
-        lower, phi = tail_pair(abs(z), table)
-        total += sign * (phi + (z * (1.0 - lower) if z > 0.0 else z * lower))
-    return total / (z_stop - z_start)
+    return (ramp(z_stop, table) - ramp(z_start, table)) / (z_stop - z_start)
+
+
+@njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
+def ramp_interval(centre, half, spread, table):
+    """Mean of `interval` over centres spread evenly by ± spread; for centre and half ≥ 0 and spread > 0."""
+    above, below = half - centre, -half - centre
+    total = ramp(above + spread, table) - ramp(above - spread, table)
+    return (total - ramp(below + spread, table) + ramp(below - spread, table)) / (2.0 * spread)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"}, inline="always")
@@ -122,4 +151,4 @@ def together(magnitude, other, table):
         return min(magnitude, other)
     node = int(z * _PAIR_STEP + 0.5)
     h = z - node * (1.0 / _PAIR_STEP)
-    return min(magnitude, other) - _expand(table, node, h) / _MAG
+    return min(magnitude, other) - _expand(table, node, 0, h) * (1.0 / _MAG)

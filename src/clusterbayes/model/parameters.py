@@ -29,6 +29,7 @@ _UNITS = {
     "ebv": "mag",
     "age_gyr": "Gyr",
     "parallax_zero_point": "mas",
+    "depth": "pc",
 }
 
 
@@ -108,7 +109,7 @@ def default_priors(
     else:
         mean = 0.035 if parallax_zero_point == "raw" else 0.0
         priors["parallax_zero_point"] = parse_prior(f"normal({mean}, 0.012)")
-        priors["depth"] = parse_prior("halfnormal(0.02)")
+        priors["depth"] = HalfNormal(5.0)
     return priors, fixed
 
 

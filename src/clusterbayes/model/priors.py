@@ -81,6 +81,13 @@ class Normal(Prior):
     low: float = -np.inf
     high: float = np.inf
 
+    def __post_init__(self) -> None:
+        low, high = self._ends()
+        if not high - low > _TINY:
+            raise SettingsError(
+                f"prior {self} has no probability between its bounds; order them, within reach of the mean"
+            )
+
     def __str__(self) -> str:
         cut = "" if math.isinf(self.low) and math.isinf(self.high) else f", {self.low:g}, {self.high:g}"
         return f"normal({self.mean:g}, {self.std:g}{cut})"
@@ -129,9 +136,8 @@ class HalfNormal(Prior):
         return np.clip(special.erf(np.asarray(x, float) / (self.std * math.sqrt(2.0))), 0.0, 1.0)
 
     def quantile(self, p, upper):
-        return np.where(p < 0.5, math.sqrt(2.0) * special.erfinv(np.minimum(p, 0.5)), -special.ndtri(0.5 * upper)) * (
-            self.std
-        )
+        far = -special.ndtri(0.5 * np.maximum(upper, _TINY))
+        return self.std * np.where(p < 0.5, math.sqrt(2.0) * special.erfinv(np.minimum(p, 0.5)), far)
 
     def log_pdf(self, x):
         x = np.asarray(x, float)
@@ -157,7 +163,8 @@ class Exponential(Prior):
 
     def quantile(self, p, upper):
         if math.isinf(self.high):
-            return np.where(p < 0.5, -self.mean * np.log1p(-np.minimum(p, 0.5)), -self.mean * np.log(upper))
+            far = -self.mean * np.log(np.maximum(upper, _TINY))
+            return np.where(p < 0.5, -self.mean * np.log1p(-np.minimum(p, 0.5)), far)
         return -self.mean * np.log1p(-np.asarray(p) * self._mass())
 
     def log_pdf(self, x):
@@ -234,7 +241,4 @@ def parse_prior(spec: str | Prior) -> Prior:
     scale = {"uniform": arguments[-1] - arguments[0], "normal": arguments[min(1, len(arguments) - 1)]}
     if scale.get(name, min(arguments)) <= 0.0:
         raise SettingsError(f"prior {spec!r}: widths must be positive and the lower bound below the upper")
-    prior = kind(*arguments)
-    if not prior.low < prior.high:
-        raise SettingsError(f"prior {spec!r}: the lower bound must be below the upper")
-    return prior
+    return kind(*arguments)

@@ -86,8 +86,8 @@ def _named(wanted: str | Iterable[str | Observable], measurer: Measurer) -> tupl
 def _no_column(observable: Observable, measurer: Measurer) -> InputError:
     there = sorted(measurer.columns.values)
     close = close_matches(observable.name, [*there, *measurer.table.keys()])
-    hint = f"map a column to it (column={observable.name})"
-    hint += f", or did you mean {' or '.join(close)}?" if close else ""
+    hint = f"map a column to it (--map COLUMN={observable.name}), or choose what is there (--observables)"
+    hint += f"; did you mean {' or '.join(close)}?" if close else ""
     expected = f"one of {', '.join(there)}" if there else "columns of magnitudes"
     return InputError(
         f"the table has no column for {observable.name}", measurer.source, None, None, None, expected, hint
@@ -101,7 +101,14 @@ def _no_error(observable: Observable, measurer: Measurer) -> InputError:
         measurer.source,
         column,
         expected=f"a column such as {column or observable.name}_error",
-        remedy=f"map a column to {observable.name}_error, or give a default error, e.g. {observable.name}=0.02",
+        remedy=_error_remedy(observable.name),
+    )
+
+
+def _error_remedy(name: str) -> str:
+    return (
+        f"map a column of errors (--map COLUMN={name}_error), or give a default error in mag, e.g. "
+        f"--default-error {name}=0.02"
     )
 
 
@@ -160,11 +167,12 @@ def _of_system(candidates: list[Observable], measurer: Measurer) -> tuple[Observ
 
 def _nothing_usable(measurer: Measurer) -> InputError:
     known = measurer.columns.observables
+    names = ", ".join(list(measurer.table.keys())[:12])
+    mapping = "map columns to bands, e.g. --map mymag=V --map e_mymag=V_error"
     without = [name for name, observable in known.items() if not measurer.has_error(observable)]
     if not known:
-        names = ", ".join(list(measurer.table.keys())[:12])
         problem = f"no column was recognised as a magnitude (the columns are {names})"
-        remedy = "map columns to bands, e.g. mymag=V and e_mymag=V_error"
+        remedy = mapping
     elif without and len(known) > 1:
         column = measurer.columns.values[without[0]]
         return InputError(
@@ -172,14 +180,14 @@ def _nothing_usable(measurer: Measurer) -> InputError:
             measurer.source,
             column,
             expected=f"a column such as {column}_error",
-            remedy=f"map columns to them, or give a default error, e.g. {without[0]}=0.02",
+            remedy=_error_remedy(without[0]),
         )
     elif not any(measurer.coverage(observable).any() for observable in known.values()):
         problem = f"no usable value in any row of {', '.join(known)}"
-        remedy = "check that the cells hold magnitudes, or map the columns that do"
+        remedy = f"check that the cells hold magnitudes, or {mapping}"
     else:
-        problem = f"only one usable band was found: {', '.join(known)}"
-        remedy = "a fit needs a magnitude and a second band or a colour, with errors: map further columns to bands"
+        problem = f"only one usable band was found: {', '.join(known)} (the columns are {names})"
+        remedy = f"a fit needs a magnitude and a second band or a colour, both with errors: {mapping}"
     return InputError(problem, measurer.source, remedy=remedy)
 
 
@@ -196,7 +204,7 @@ def _check(observables: tuple[Observable, ...], source: str) -> None:
         raise InputError(
             f"only one usable band or colour: {names or 'none'}",
             source,
-            remedy="a fit needs a magnitude and a second band or a colour, e.g. G,BP-RP or V,B-V",
+            remedy="a fit needs a magnitude and a second band or a colour, e.g. --observables G,BP-RP or V,B-V",
         )
     if not any(observable.is_magnitude for observable in observables):
         raise InputError(

@@ -24,7 +24,7 @@ from clusterbayes.photometry.columns import RIGHT_ASCENSION, Columns, recognise
 from clusterbayes.photometry.measure import Defaults, Measured, Measurer
 from clusterbayes.photometry.sky import positions
 
-__all__ = ["Ingested", "ReadOptions", "ingest", "table_checksum"]
+__all__ = ["Ingested", "ReadOptions", "ingest", "remedy_for_few", "table_checksum"]
 
 ZERO_POINTS = ("raw", "applied")
 
@@ -155,7 +155,7 @@ def _refuse_empty(
                 source,
                 measured[index].columns[0],
                 expected="numbers with errors; " + "; ".join(measured[index].notes or ["all cells are empty or NaN"]),
-                remedy="choose other observables, or map the column that holds the magnitudes",
+                remedy="choose other observables (--observables), or map the column that holds the magnitudes (--map)",
             )
 
 
@@ -191,7 +191,7 @@ def _parallaxes(
     error = as_numbers(table[error_name], error_name, source) * _to_mas(table[error_name], error_name, source)
     bad = np.flatnonzero(np.isfinite(parallax) & (error <= 0))
     if len(bad):
-        remedy = "leave the parallaxes of these rows empty, or map the column to another name"
+        remedy = "leave the parallaxes or errors of these rows empty, or rename the column to fit without parallaxes"
         row, value = int(bad[0]), f"{error[bad[0]]:g}"
         raise InputError(
             f"errors that are zero or negative: {len(bad)}, the first one here",
@@ -232,6 +232,18 @@ def _drop_reasons(
         first[np.unique(ids[rows], return_index=True)[1]] = True
         reasons[rows[~first]] = "duplicate id"
     return reasons.astype(str)
+
+
+def remedy_for_few(reasons: Iterable[str]) -> str:
+    """Return what may bring more stars, judged by the reasons for which others are not used."""
+    text = " ".join(reasons)
+    if " than the limit " in text:
+        return "set the magnitude limit so that it keeps more stars (--mag-limit; none sets none)"
+    if "radius" in text:
+        return "give a larger radius (--radius), or check the centre (--center)"
+    if text:
+        return "check which columns were read, and whether their cells hold magnitudes"
+    return "give a longer table: so few stars do not tell an age"
 
 
 def _meta(meta: Mapping[str, Any], name: str) -> Any:

@@ -196,7 +196,7 @@ class Measurer:
             problem = f"the values, with a median of {np.nanmedian(values):.4g}, look like fluxes"
         else:
             return
-        remedy = "convert fluxes to calibrated magnitudes (-2.5 log10 flux + zero point), or use another column"
+        remedy = "convert fluxes to calibrated magnitudes (-2.5 log10 flux + zero point), or use another column (--map)"
         raise InputError(problem, self.source, name, expected="magnitudes", remedy=remedy)
 
     # --- errors ------------------------------------------------------------------------------------------------------
@@ -263,7 +263,8 @@ class Measurer:
                 int(bad[0]),
                 f"{errors[bad[0]]:g}",
                 "errors above 0 mag",
-                f"remove the rows, leave the cells empty, or give a default error for {observable.name}",
+                "remove the rows, leave the cells empty, or give a default error that replaces them, e.g. "
+                f"--default-error {observable.name}=0.02",
             )
         return errors
 

@@ -147,7 +147,7 @@ def positions(
             source,
             ra_name,
             expected="degrees",
-            remedy=f"map the column to ra_hours or to ra_degs ({ra_name}=ra_hours or {ra_name}=ra_degs)",
+            remedy=f"say which they are: --map {ra_name}=ra_hours or --map {ra_name}=ra_degs",
         )
     in_hours = factor == 15.0 or (_looks_sexagesimal(column) and sexagesimal_unit is u.hourangle)
     notes = [f"right ascension ({ra_name}) was in hours and was multiplied by 15"] if in_hours else []
@@ -168,7 +168,7 @@ def _check_range(angle: NDArray[np.float64], name: str, low: float, high: float,
     bad = np.flatnonzero((angle < low) | (angle > high))
     if len(bad):
         expected = f"degrees between {low:g} and {high:g}"
-        remedy = "correct the value, leave it empty, or map the column to another name"
+        remedy = "correct the value, or leave it empty"
         raise InputError("no such direction", source, name, int(bad[0]), f"{angle[bad[0]]:g}", expected, remedy)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from clusterbayes.bands import Observable
 from clusterbayes.errors import InputError
 from clusterbayes.photometry.columns import ROLES
-from clusterbayes.photometry.ingest import Ingested, ReadOptions, ingest, table_checksum
+from clusterbayes.photometry.ingest import Ingested, ReadOptions, ingest, remedy_for_few, table_checksum
 from clusterbayes.photometry.readers import read_table
 from clusterbayes.photometry.sky import check_circle, separation
 
@@ -250,10 +250,9 @@ class Photometry:
                 continue
             low, high = self.values[known, index].min(), self.values[known, index].max()
             error = np.median(self.errors[known, index])
-            text = (
+            lines.append(
                 f"  {observable.name}: {known.sum()} values from {low:.3f} to {high:.3f}, median error {error:.4f} mag"
             )
-            lines.append(text)
         if self.parallax is not None:
             count = int(np.isfinite(self.parallax).sum())
             lines.append(f"  parallax: {count} values, zero point {self.parallax_zero_point}")
@@ -351,7 +350,7 @@ class Photometry:
             If the centre is no direction or the radius is not positive.
         """
         if self.ra is None or self.dec is None:
-            remedy = "map columns to ra and dec, or leave centre and radius out"
+            remedy = "map columns to them (--map COLUMN=ra --map COLUMN=dec), or leave centre and radius out"
             raise InputError("a centre was given, but the table has no positions", self.source, remedy=remedy)
         check_circle(center, radius)
         distance = separation(self.ra, self.dec, center)
@@ -391,10 +390,11 @@ class Photometry:
         """
         if self.n_star >= min_stars:
             return self
-        counts = "; ".join(f"{count} {reason}" for reason, count in self.dropped.items()) or "none were dropped"
+        counts = [f"{count} {reason}" for reason, count in self.dropped.items()] or ["none were dropped"]
+        counts += [note for note in self.notes if note.endswith("counted as missing")]
         raise InputError(
-            f"{self.n_star} of {self.n_input} stars can be used ({counts})",
+            f"{self.n_star} of {self.n_input} stars can be used ({'; '.join(counts)})",
             self.source,
             expected=f"at least {min_stars} stars",
-            remedy="loosen the limits, give a larger radius, or check how the columns were read",
+            remedy=remedy_for_few(self.dropped),
         )

@@ -1,7 +1,8 @@
 """The corner plot: every pair of parameters, and every parameter alone.
 
-Regions hold 50 and 90 % of the draws; the density behind them is a smoothed histogram. Parameters that were held fixed
-have no spread and are left out.
+The panels are drawn by the corner package (Foreman-Mackey 2016, JOSS 1, 24) and finished here. Regions hold 50 and 90 %
+of the draws; the density behind them is a smoothed histogram. Parameters that were held fixed have no spread and are
+left out.
 """
 
 from __future__ import annotations
@@ -14,16 +15,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.results.plots.style import DPI, INK, ISOCHRONE, MEMBERS, OUTLIER, parameter_label, styled, value_text
 from clusterbayes.results.result import FitResult
 
-__all__ = ["credible_levels", "plot_corner"]
+__all__ = ["plot_corner"]
 
 _DEFAULT = ("log_age", "mh", "dist_mod", "a_v", "binary_frac_q05", "member_frac")
-_MASSES = (0.9, 0.5)  # posterior mass inside the contours
+_MASSES = (0.5, 0.9)  # posterior mass inside the contours
 
 
 @styled
@@ -46,7 +46,7 @@ def plot_corner(
     truths : dict of str to float, optional
         True values, where they are known, drawn as lines.
     figure : matplotlib Figure, optional
-        Where to draw; a new one if left out.
+        Where to draw, without axes so far; a new one if left out.
     title : str, optional
         Title; none if left out.
 
@@ -58,26 +58,62 @@ def plot_corner(
     Raises
     ------
     SettingsError
-        If a parameter has no draws.
+        If a parameter has no draws, or the figure holds axes already.
+
+    Notes
+    -----
+    corner imports pyplot. It is given a figure to draw on, so that no pyplot figure is made and none is changed.
     """
     chosen = _choose(result, names)
     n = len(chosen)
     if figure is None:
         figure = Figure(figsize=(1.0 + 1.75 * max(n, 2), 1.0 + 1.75 * max(n, 2)), dpi=DPI)
-    grid = figure.add_gridspec(n, n, left=0.11, right=0.975, bottom=0.09, top=0.92, wspace=0.06, hspace=0.06)
-    panels = np.full((n, n), None, dtype=object)
-    ranges = [_range(result.draws[name], (truths or {}).get(name)) for name in chosen]
-    for row in range(n):
-        for column in range(row + 1):
-            ax = panels[row, column] = figure.add_subplot(grid[row, column])
-            if row == column:
-                _draw_one(ax, result, chosen[row], ranges[row])
-            else:
-                _draw_pair(ax, result, (chosen[column], chosen[row]), (ranges[column], ranges[row]))
-            _draw_truth(ax, (chosen[column], chosen[row]), truths or {}, row == column)
-            _label(ax, result, (chosen[column], chosen[row]), (row, column, n))
+    if figure.axes:
+        raise SettingsError("a corner plot needs a figure without axes", "figure", remedy="give an empty one")
+    truths = dict(truths or {})
+    ranges = [_range(result.draws[name], truths.get(name)) for name in chosen]
+    panels = _panels(figure, np.stack([result.draws[name] for name in chosen], axis=1), ranges)
+    for row, column in np.ndindex(n, n):
+        ax: Any = panels[row, column]
+        names_here = (chosen[column], chosen[row])
+        if row < column:
+            ax.remove()
+            panels[row, column] = None
+            continue
+        if row == column:
+            _finish_one(ax, result, chosen[row])
+        elif all(name in result.best for name in names_here):
+            at = [result.best[name] for name in names_here]
+            ax.plot(*at, marker="P", ms=6, mfc=ISOCHRONE, mec="white", mew=0.7, zorder=4)
+        _draw_truth(ax, names_here, truths, row == column)
+        _label(ax, result, names_here, (row, column, n))
     _explain(figure, result, title, bool(truths))
     return panels
+
+
+def _panels(figure: Figure, draws: NDArray[np.float64], ranges: Sequence[tuple[float, float]]) -> NDArray[np.object_]:
+    """Let corner draw (n_draw, n) draws on an empty figure; return its axes (n, n)."""
+    import corner  # heavy, and it imports pyplot
+
+    corner.corner(
+        draws,
+        bins=_bin_count(len(draws)),
+        range=ranges,
+        fig=figure,
+        color=MEMBERS(0.95),
+        smooth=1.1,
+        smooth1d=0.8,
+        levels=_MASSES,
+        quiet=True,
+        plot_density=False,
+        fill_contours=True,
+        hist_kwargs={"lw": 1.2},
+        data_kwargs={"ms": 1.2, "color": MEMBERS(0.45), "alpha": 0.4},
+        contour_kwargs={"linewidths": 0.8},
+        contourf_kwargs={"colors": [(1.0, 1.0, 1.0, 0.0), MEMBERS(0.25), MEMBERS(0.62)]},
+    )
+    figure.subplots_adjust(left=0.11, right=0.975, bottom=0.09, top=0.92, wspace=0.06, hspace=0.06)
+    return np.array(figure.axes, dtype=object).reshape(draws.shape[1], draws.shape[1])
 
 
 def _choose(result: FitResult, names: Sequence[str] | None) -> list[str]:
@@ -104,61 +140,19 @@ def _bin_count(n_draw: int) -> int:
     return int(np.clip(2.0 * n_draw ** (1 / 3), 12, 45))
 
 
-def credible_levels(density: NDArray[np.float64], masses: Sequence[float]) -> NDArray[np.float64]:
-    """Return the density levels whose highest-density regions hold given masses.
-
-    Parameters
-    ----------
-    density : ndarray
-        Non-negative, on equal cells; any shape.
-    masses : sequence of float
-        Falling fractions of the total, 0 to 1.
-
-    Returns
-    -------
-    ndarray, shape (n_masses,)
-        Rising levels.
-    """
-    ordered = np.sort(density.ravel())[::-1]
-    cumulated = np.cumsum(ordered)
-    inside = np.searchsorted(cumulated, np.asarray(masses) * cumulated[-1])
-    return ordered[np.minimum(inside, ordered.size - 1)]
-
-
-def _draw_one(ax: Axes, result: FitResult, name: str, limits: tuple[float, float]) -> None:
-    """Draw the distribution of one parameter, its median and its central 68 %."""
-    draw = result.draws[name]
-    bins = np.linspace(*limits, _bin_count(len(draw)) + 1)
-    counts = gaussian_filter(np.histogram(draw, bins)[0].astype(float), 0.8, mode="nearest")
-    centres = 0.5 * (bins[1:] + bins[:-1])
+def _finish_one(ax: Axes, result: FitResult, name: str) -> None:
+    """Shade the distribution of one parameter, and mark its median and its central 68 %."""
+    (line,) = ax.lines  # corner's steps: two points a bin
+    edges, steps = (np.asarray(data, dtype=float) for data in line.get_data())
+    centres, counts = edges.reshape(-1, 2).mean(axis=1), steps[::2]
+    line.set_data(centres, counts)
     row = result.summary()[name]
     ax.fill_between(centres, counts, color=MEMBERS(0.35), lw=0, alpha=0.55)
     inside = np.linspace(row["q16"], row["q84"], 60)
     ax.fill_between(inside, np.interp(inside, centres, counts), color=MEMBERS(0.65), lw=0, alpha=0.75)
-    ax.plot(centres, counts, color=MEMBERS(0.95), lw=1.2)
     ax.axvline(row["median"], color=MEMBERS(1.0), lw=1.0)
-    ax.set(xlim=limits, ylim=(0, counts.max() * 1.12))
+    ax.set_ylim(0, counts.max() * 1.12)
     ax.set_title(f"${value_text(row['median'], row['q16'], row['q84'])}$", fontsize=9.5, weight="normal", loc="center")
-
-
-def _draw_pair(ax: Axes, result: FitResult, names: tuple[str, str], limits: tuple[tuple[float, float], ...]) -> None:
-    """Draw the 50 and 90 % regions of two parameters and the draws outside them."""
-    x, y = (result.draws[name] for name in names)
-    n_bin = _bin_count(len(x))
-    counts, *edges = np.histogram2d(x, y, bins=n_bin, range=limits)
-    density = gaussian_filter(counts, 1.1, mode="constant")
-    levels = credible_levels(density, _MASSES)
-    centres = [0.5 * (edge[1:] + edge[:-1]) for edge in edges]
-    every = max(1, len(x) // 1500)
-    ax.plot(x[::every], y[::every], ".", ms=1.4, color=MEMBERS(0.45), alpha=0.5, rasterized=True, zorder=1)
-    if 0 < levels[0] < levels[1] < density.max():
-        shades = [MEMBERS(0.25), MEMBERS(0.62)]
-        ax.contourf(*centres, density.T, levels=[*levels, density.max()], colors=shades, zorder=2)
-        ax.contour(*centres, density.T, levels=levels, colors=[MEMBERS(0.95)], linewidths=0.8, zorder=3)
-    if all(name in result.best for name in names):
-        at = (result.best[names[0]], result.best[names[1]])
-        ax.plot(*at, marker="P", ms=6, mfc=ISOCHRONE, mec="white", mew=0.7, zorder=4)
-    ax.set(xlim=limits[0], ylim=limits[1])
 
 
 def _draw_truth(ax: Axes, names: tuple[str, str], truths: Mapping[str, float], alone: bool) -> None:
