@@ -27,3 +27,12 @@ def shared_data() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip("the shared data collection (../shared/data beside the repository) is not here")
     return folder
+
+
+def pytest_configure() -> None:
+    """Drop compiled kernels that are older than the newest of their sources: numba looks at one file at a time."""
+    folder = ROOT / "src" / "clusterbayes" / "model"
+    newest = max((path.stat().st_mtime for path in folder.glob("kernels*.py")), default=0.0)
+    for path in (folder / "__pycache__").glob("kernels*.nb[ci]"):
+        if path.stat().st_mtime < newest:
+            path.unlink(missing_ok=True)

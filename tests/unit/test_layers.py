@@ -32,6 +32,7 @@ RANKS = {
     "validation": 8,
     "batch": 9,
     "cli": 10,
+    "__main__": 11,
 }
 # How a result is stored belongs to the result itself, not to what is made of it later.
 RESULT_MODULES = {"result", "tables"}

@@ -151,13 +151,21 @@ def fit_cluster(
         stage("summarize")
         settings = {
             "center": center, "radius": radius, "mag_limit": mag_limit, "model_error": model_error,
-            "sampling": asdict(options) | {"n_threads": None}, "selection": asdict(chosen.selection),
+            "sampling": asdict(options) | {"n_threads": None}, "selection": _described(chosen.selection),
             "n_control": 0 if chosen.control is None else chosen.control.n_star, "n_modes": len(modes),
             "likelihood_power": model.power,
         }  # fmt: skip
         return _summarize(model, chain, chosen, seed, settings, started)
     finally:
         display.close()
+
+
+def _described(selection: Selection) -> dict:
+    limits = {
+        "bright": selection.bright if selection.bright > -NO_LIMIT else None,
+        "faint": selection.faint if selection.faint < NO_LIMIT else None,
+    }
+    return {"band": selection.band, **limits, "reason": selection.reason}
 
 
 def _ingest(
@@ -201,7 +209,8 @@ def _select(photometry: Photometry, control: Photometry | None, mag_limit: str) 
         primary, bright, faint = parse_limits(mag_limit)
         if primary not in magnitudes:
             raise SettingsError(
-                f"the magnitude limit is in {primary}, which is not among the magnitudes {', '.join(magnitudes)}"
+                f"the magnitude limit is in {primary}, which is not among the magnitudes {', '.join(magnitudes)}",
+                remedy=f"set the limit in one of them, or add {primary} to the observables",
             )
     values = photometry.values[:, magnitudes[primary]]
     photometry = photometry.keep(np.isfinite(values), f"no {primary}, the band of the magnitude limit")

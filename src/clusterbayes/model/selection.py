@@ -17,6 +17,7 @@ from clusterbayes.errors import SettingsError
 
 __all__ = ["ErrorCurve", "Selection", "find_faint_limit", "parse_limits"]
 
+_LIKE_THE_HIGHEST = 0.7  # share of the highest mode's counts that makes another mode count
 NO_LIMIT = 99.0  # mag, stands for "no faint limit"; its negative for "no bright limit"
 
 
@@ -79,7 +80,7 @@ def find_faint_limit(magnitude: np.ndarray) -> tuple[float, str]:
     """Find the magnitude down to which a catalogue can be called complete.
 
     Where the counts end in a sharp edge, the edge is the limit. Otherwise it is 0.25 mag brighter than the mode of the
-    counts: beyond the mode they fall because stars are missing.
+    counts, the faintest one where several are nearly as high: beyond it they fall because stars are missing.
 
     Parameters
     ----------
@@ -105,8 +106,9 @@ def find_faint_limit(magnitude: np.ndarray) -> tuple[float, str]:
     density = np.zeros(grid.size)
     for block in np.array_split(m, max(1, m.size // 2000)):
         density += np.exp(-0.5 * ((grid[:, None] - block[None, :]) / scale) ** 2).sum(axis=1)
-    mode = grid[np.argmax(density)]
-    return float(mode - 0.25), "mode of the magnitude counts − 0.25 mag"
+    peak = (density >= np.append(density[1:], 0.0)) & (density >= np.append(0.0, density[:-1]))
+    mode = grid[np.flatnonzero(peak & (density >= _LIKE_THE_HIGHEST * density.max()))[-1]]
+    return float(mode - 0.25), "faintest mode of the magnitude counts − 0.25 mag"
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def test_errors_that_are_not_positive_are_refused(error):
     with pytest.raises(InputError) as caught:
         measure({"Vmag": [14.0, 15.0], "e_Vmag": [0.01, error]}, "V")
     assert (caught.value.column, caught.value.row) == ("e_Vmag", 1)
-    assert "default error for V" in str(caught.value)
+    assert "--default-error V=0.02" in str(caught.value)
 
 
 def test_a_default_takes_the_place_of_bad_and_missing_errors():

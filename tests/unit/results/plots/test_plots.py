@@ -4,6 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from unit.results.synthetic import TRUTH, make_result
 
@@ -12,7 +13,6 @@ from clusterbayes.errors import BandError, SettingsError
 from clusterbayes.results import FitResult
 from clusterbayes.results.plots import plot_cmd, plot_corner, plot_hr
 from clusterbayes.results.plots.cmd import find_cmd_axes
-from clusterbayes.results.plots.corner import credible_levels
 from clusterbayes.results.plots.style import broken, free_corners, value_text
 
 
@@ -188,13 +188,26 @@ def test_corner_of_unknown_parameters(result):
         plot_corner(result, ["log_aeg"])
 
 
-def test_credible_levels_hold_their_mass():
-    x = np.linspace(-5, 5, 401)
-    density = np.exp(-0.5 * (x[:, None] ** 2 + x[None, :] ** 2))
-    levels = credible_levels(density, (0.9, 0.5))
-    for level, mass in zip(levels, (0.9, 0.5), strict=True):
-        assert density[density >= level].sum() / density.sum() == pytest.approx(mass, abs=1e-3)
-        assert -2 * np.log(level) == pytest.approx(-2 * np.log(1 - mass), rel=0.01)  # chi-squared with two degrees
+def test_corner_regions_hold_their_mass():
+    """Contours around 50 and 90 % of Gaussian draws: circles of radius 1.18 and 2.15 standard deviations."""
+    made = make_result(n_member=20, n_field=5)
+    rng = np.random.default_rng(2)
+    draws = {name: rng.normal(size=200_000) for name in ("mh", "a_v")}
+    panels = plot_corner(changed(made, draws=draws), ["mh", "a_v"])
+    (lines,) = (c for c in panels[1, 0].collections if isinstance(c, ContourSet) and not c.filled)
+    radii = [np.hypot(*segments[0].T).mean() for segments in lines.allsegs]
+    assert radii == pytest.approx([np.sqrt(-2 * np.log(0.1)), np.sqrt(-2 * np.log(0.5))], rel=0.04)
+
+
+def test_corner_leaves_pyplot_and_settings_alone(result):
+    from matplotlib import pyplot
+
+    before, figures = dict(matplotlib.rcParams), pyplot.get_fignums()
+    plot_corner(result)
+    assert dict(matplotlib.rcParams) == before
+    assert pyplot.get_fignums() == figures
+    with pytest.raises(SettingsError, match="without axes"):
+        plot_corner(result, figure=Figure().add_subplot().figure)
 
 
 def test_curves_break_before_core_helium_burning():
