@@ -24,7 +24,7 @@ from clusterbayes.inference.progress import STAGES, Progress, QuietProgress
 from clusterbayes.inference.sampler import Chain, SamplingOptions, sample
 from clusterbayes.inference.search import find_modes, normal_posterior
 from clusterbayes.isochrones import IsochroneGrid
-from clusterbayes.model.cluster import DEFAULT_TOLERANCE, ClusterModel, StarProperties
+from clusterbayes.model.cluster import DEFAULT_TOLERANCE, FINE_MASS_RATIOS, ClusterModel, MassRatios, StarProperties
 from clusterbayes.model.parameters import ParameterSet, default_priors, unit_of
 from clusterbayes.model.priors import Prior
 from clusterbayes.model.selection import NO_LIMIT, Selection, find_faint_limit, parse_limits
@@ -139,10 +139,7 @@ def fit_cluster(
         stage("load_grid")
         grid = grid if isinstance(grid, IsochroneGrid) else IsochroneGrid.load(grid, bands=chosen.photometry.bands)
         parameters = _parameters(chosen.photometry, grid, model_error, priors, fixed)
-        tolerance = DEFAULT_TOLERANCE if model_error == "default" else np.inf
-        model = ClusterModel(
-            chosen.photometry, grid, parameters, chosen.selection, n_threads=n_threads, tolerance=tolerance
-        )
+        model = _build(chosen, grid, parameters, exact=model_error == "none", n_threads=n_threads)
         stage("search")
         learner = FieldLearner(model, chosen.control, int(rng.integers(2**31)))
         model, modes = find_modes(model, learner, report=report)
@@ -158,6 +155,22 @@ def fit_cluster(
         return _summarize(model, chain, chosen, seed, settings, started)
     finally:
         display.close()
+
+
+def _build(
+    chosen: _Sample, grid: IsochroneGrid, parameters: ParameterSet, *, exact: bool, n_threads: int
+) -> ClusterModel:
+    """Build the model: as fine as the grid allows where it is taken to be exact, else as fine as its errors deserve."""
+    return ClusterModel(
+        chosen.photometry,
+        grid,
+        parameters,
+        chosen.selection,
+        n_threads=n_threads,
+        mass_ratios=MassRatios(FINE_MASS_RATIOS) if exact else MassRatios(),
+        tolerance=np.inf if exact else DEFAULT_TOLERANCE,
+        thin=1 if exact else 2,
+    )
 
 
 def _described(selection: Selection) -> dict:

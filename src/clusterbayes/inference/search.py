@@ -109,11 +109,11 @@ def find_modes(
     found.sort(key=lambda item: -item[2])
     best_model, best_z, _ = found[0]
     modes: list[Mode] = []
-    for _, z, _ in found:
+    for i, (_, z, _) in enumerate(found):
         z, height = climb(best_model, z, max_steps=60)
         if all(_separation(best_model, z, mode.z) > 1.0 for mode in modes):
             modes.append(Mode(z, height, curvature(best_model, z)))
-        tell(85.0 + 15.0 * len(modes) / len(found))
+        tell(85.0 + 15.0 * (i + 1) / len(found))
     top = max(mode.log_prob for mode in modes)
     modes = [mode for mode in modes if mode.log_prob > top - _WINDOW]
     return best_model, sorted(modes, key=lambda mode: -mode.log_weight)

@@ -21,8 +21,10 @@ from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet
 from clusterbayes.model.selection import ErrorCurve, Selection
 from clusterbayes.photometry import Photometry
 
-__all__ = ["DEFAULT_TOLERANCE", "ClusterModel", "MassRatios", "Observed", "StarProperties"]
+__all__ = ["DEFAULT_TOLERANCE", "FINE_MASS_RATIOS", "ClusterModel", "MassRatios", "Observed", "StarProperties"]
 
+#: Mass ratios for models taken to be exact, where the shape of the strip between neighbouring sequences matters.
+FINE_MASS_RATIOS = (0.1, 0.25, 0.36, 0.45, 0.53, 0.6, 0.66, 0.72, 0.77, 0.82, 0.87, 0.91, 0.96, 1.0)
 #: Number of stars after which the errors of the models, rather than the number of stars, limit what can be learnt.
 DEFAULT_TOLERANCE = 100.0
 
@@ -31,7 +33,7 @@ DEFAULT_TOLERANCE = 100.0
 class MassRatios:
     """Nodes of the mass ratio q = M2/M1 and the law between them, p(q) ∝ q^slope from the lowest node to 1."""
 
-    nodes: tuple[float, ...] = (0.1, 0.45, 0.6, 0.72, 0.82, 0.91, 1.0)
+    nodes: tuple[float, ...] = (0.1, 0.4, 0.55, 0.65, 0.73, 0.8, 0.86, 0.91, 0.96, 1.0)
 
     def share(self, slope: np.ndarray) -> np.ndarray:
         """Share of the binaries between neighbouring nodes, shape (n_walkers, n_node − 1)."""

@@ -149,7 +149,7 @@ class ParameterSet:
             _check_known(name, known)
             prior = parse_prior(spec)
             default = priors.get(name)
-            if default is not None and (prior.high < default.low or prior.low > default.high):
+            if default is not None and (prior.high <= default.low or prior.low >= default.high):
                 allowed = f"{default.low:g} to {default.high:g}"
                 raise SettingsError(f"the prior of {name} lies outside the allowed range", name, str(prior), allowed)
             held.pop(name, None)
@@ -162,6 +162,10 @@ class ParameterSet:
             if default is not None and not default.low <= value <= default.high:
                 allowed = f"{default.low:g} to {default.high:g}"
                 raise SettingsError(f"{name} cannot be held at this value", name, value, allowed)
+            if not np.isfinite(value) or (value < 0.0 and name.startswith(("floor_", "depth"))):
+                raise SettingsError(
+                    f"{name} cannot be held at this value", name, value, "a finite number, not negative"
+                )
             free.pop(name, None)
             held[name] = float(value)
         return cls(free, held)

@@ -31,13 +31,15 @@ def mock_table(n_members=150, n_field=0, *, truth=TRUTH, bands=GAIA, faint=16.0,
     return simulate_cluster(**truth, n_members=n_members, n_field=n_field, **options).table
 
 
-def make_model(source, *, observables=None, bright=-99.0, faint=16.0, fixed=None, model_error=False, **options):
+def make_model(
+    source, *, grid=GRID, observables=None, bright=-99.0, faint=16.0, fixed=None, model_error=False, **options
+):
     """Build a model of a table or of photometry; what isn't in the catalogue's nature is left at the defaults."""
     if isinstance(source, Table):
         source = Photometry.from_table(source, observables=list(observables or GAIA))
     defaults = default_priors(
-        log_age_range=tuple(GRID.log_age[[0, -1]]),
-        mh_range=tuple(GRID.mh[[0, -1]]),
+        log_age_range=tuple(grid.log_age[[0, -1]]),
+        mh_range=tuple(grid.mh[[0, -1]]),
         bands=source.bands,
         parallax_zero_point=None if source.parallax is None else source.parallax_zero_point,
         model_error=model_error,
@@ -45,10 +47,11 @@ def make_model(source, *, observables=None, bright=-99.0, faint=16.0, fixed=None
     parameters = ParameterSet.build(*defaults, user_fixed=fixed or {})
     limits = Selection(next(o.bands[0] for o in source.observables if o.is_magnitude), bright, faint)
     options = {"field": np.full(source.n_star, 0.01), "thin": 1} | options
-    return ClusterModel(source, GRID, parameters, limits, **options)
+    return ClusterModel(source, grid, parameters, limits, **options)
 
 
 def at_truth(model, **changes):
     """θ (1, n_dim) at the truth of the mocks; parameters without a truth are at the median of their priors."""
-    middle = dict(zip(model.parameters.names, model.parameters.from_normal(np.zeros((1, model.parameters.n_dim)))[0], strict=True))
-    return model.parameters.pack(middle | TRUTH | OTHER | changes)
+    parameters = model.parameters
+    middle = dict(zip(parameters.names, parameters.from_normal(np.zeros((1, parameters.n_dim)))[0], strict=True))
+    return parameters.pack(middle | TRUTH | OTHER | changes)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import integrate, stats
 
-NARROW = 0.1  # σ: shorter than this, a patch has no direction of its own
+NARROW = 0.1  # σ: shorter than this, a patch is a dot
+EVEN = 0.1  # σ: an even spread narrower than this counts as a Gaussian one
 
 
 def line_density(y, start, stop, covariance):
@@ -60,15 +61,16 @@ def dot_density(y, centre, along, across, covariance):
 def strip_density(y, centre, along, across, covariance):
     """The library's closed form for a patch, in words of scipy.
 
-    Across (perpendicular to the line) the average of the Gaussian, the mean and the variance of the position; then the
-    line, at the mean position and widened by the variance. Where the patch is short along, the roles are exchanged.
+    The longer extent is the line. Across it (perpendicular) the average of the Gaussian, and the mean and variance of
+    the position v in (−½, ½); then the line, moved along itself by v times the tilt. Of that movement's variance a
+    share of 12 var(v) is spread evenly, the rest is Gaussian.
     """
     r, u, w = _whitened(y, centre, along, across, covariance)
-    if np.linalg.norm(u) < NARROW:
-        if np.linalg.norm(w) < NARROW:
-            return dot_density(y, centre, along, across, covariance)
+    if np.linalg.norm(w) > np.linalg.norm(u):
         u, w = w, u
     length = np.linalg.norm(u)
+    if length < NARROW:
+        return dot_density(y, centre, along, across, covariance)
     unit = u / length
     tilt = w @ unit
     w_perp, r_perp = w - tilt * unit, r - (r @ unit) * unit
@@ -83,9 +85,17 @@ def strip_density(y, centre, along, across, covariance):
     across_part = weight.sum()
     mean = weight @ v / across_part
     variance = weight @ (v - mean) ** 2 / across_part
-    scale = np.sqrt(1 + tilt**2 * variance)
     z = r @ unit - mean * tilt
-    share = _interval((-0.5 * length - z) / scale, (0.5 * length - z) / scale)
+    even = 12 * variance
+    sigma = np.sqrt(1 + tilt**2 * variance * (1 - even))
+    spread = np.sqrt(3 * even * variance) * abs(tilt) / sigma
+    if spread < EVEN:
+        sigma, moved = np.sqrt(1 + tilt**2 * variance), np.zeros(1)
+        weight = np.ones(1)
+    else:
+        moved, weight = _nodes(-spread, spread, max(1, int(np.ceil(spread))))
+        weight = weight / (2 * spread)
+    share = weight @ _interval((-0.5 * length - z) / sigma + moved, (0.5 * length - z) / sigma + moved)
     value = across_part * np.sqrt(2 * np.pi) / length * share * np.exp(-0.5 * (rest + smallest))
     return value / np.sqrt(np.linalg.det(2 * np.pi * covariance))
 

@@ -1,0 +1,104 @@
+"""Verdicts about chains: they pass good ones and find ensembles that disagree, drift, or are too short."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clusterbayes.inference.diagnostics import assess, split_rhat
+
+NAMES = ("log_age", "mh")
+
+
+def independent(n_steps=600, n_walkers=40, n_dim=2, seed=1):
+    return np.random.default_rng(seed).normal(size=(n_steps, n_walkers, n_dim))
+
+
+def autoregressive(rho, n_steps=6000, n_walkers=20, seed=2):
+    """Walkers with autocorrelation rho^lag: τ = (1 + rho)/(1 − rho)."""
+    rng = np.random.default_rng(seed)
+    chain = np.empty((n_steps, n_walkers, 1))
+    chain[0] = rng.normal(size=(n_walkers, 1))
+    for i in range(1, n_steps):
+        chain[i] = rho * chain[i - 1] + np.sqrt(1 - rho**2) * rng.normal(size=(n_walkers, 1))
+    return chain
+
+
+def test_independent_draws_converge():
+    verdict = assess(independent(), 2, 1000, NAMES)
+    assert verdict.converged
+    assert verdict.reasons == []
+    assert verdict.rhat_max < 1.005
+    assert verdict.tau_max == pytest.approx(1.0, abs=0.3)
+    assert verdict.ess_min > 0.7 * 600 * 40
+    assert verdict.progress == 1.0
+
+
+def test_displaced_ensembles_are_found():
+    """Negative control: two ensembles half a standard deviation apart in one parameter."""
+    chain = independent()
+    chain[:, 20:, 1] += 0.5
+    verdict = assess(chain, 2, 1000, NAMES)
+    assert not verdict.converged
+    assert any("R-hat of mh" in reason for reason in verdict.reasons)
+    assert verdict.rhat["mh"] > 1.01 > verdict.rhat["log_age"]
+
+
+def test_drifting_ensembles_are_found():
+    """Both ensembles agree with each other but not with their own past."""
+    chain = independent()
+    chain[:, :, 0] += np.linspace(0.0, 1.0, 600)[:, None]
+    verdict = assess(chain, 2, 100, NAMES)
+    assert not verdict.converged
+    assert any("R-hat of log_age" in reason for reason in verdict.reasons)
+
+
+def test_walkers_of_one_ensemble_may_be_anywhere():
+    """Walkers are pooled: that each of them has its own place is no disagreement."""
+    chain = independent()
+    offsets = np.tile(np.linspace(-1, 1, 20), 2)[None, :, None]
+    groups = [part.reshape(-1, 2) for block in np.split(chain + offsets, 2, axis=1) for part in np.split(block, 2)]
+    assert split_rhat(np.array(groups)).max() < 1.01
+
+
+def test_autocorrelation_time_and_sample_size():
+    verdict = assess(autoregressive(0.8), 2, 1000, ("a",))
+    assert verdict.tau["a"] == pytest.approx(9.0, rel=0.1)
+    assert verdict.ess["a"] == pytest.approx(6000 * 20 / 9.0, rel=0.1)
+    assert verdict.converged
+
+
+def test_short_chains_do_not_pass():
+    verdict = assess(autoregressive(0.9, n_steps=300, n_walkers=200), 2, 100, ("a",))
+    assert not verdict.converged
+    assert any("fewer than 50" in reason for reason in verdict.reasons)
+    assert verdict.progress < 1.0
+
+
+def test_few_effective_draws_do_not_pass():
+    verdict = assess(independent(n_steps=60, n_walkers=4), 2, 5000, NAMES)
+    assert any("effective sample size" in reason for reason in verdict.reasons)
+
+
+def test_a_parameter_that_never_moves_is_no_success():
+    chain = independent()
+    chain[:, :, 1] = 0.3
+    verdict = assess(chain, 2, 1000, NAMES)
+    assert not verdict.converged
+    assert np.isfinite(verdict.tau["mh"])
+
+
+def test_walkers_that_never_moved_are_no_sample():
+    """Forty walkers that stay where they began look independent of each other and of nothing else."""
+    chain = np.repeat(independent(n_steps=1), 600, axis=0)
+    chain[:, 20:] = chain[:, :20]
+    verdict = assess(chain, 2, 30, NAMES)
+    assert not verdict.converged
+    assert verdict.ess_min == pytest.approx(40.0)
+
+
+def test_rhat_of_equal_groups():
+    groups = np.random.default_rng(3).normal(size=(4, 20_000, 3))
+    assert split_rhat(groups) == pytest.approx(1.0, abs=1e-3)
+    shifted = groups + np.array([0.0, 0.0, 0.2, 0.2])[:, None, None]
+    assert split_rhat(shifted) == pytest.approx(np.sqrt(1 + 0.04 / 3), abs=2e-3)

@@ -1,0 +1,99 @@
+"""Finding the modes: climbs and curvatures on Gaussians with closed forms, and a whole search on a mock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from unit.inference.toys import GaussianModel, correlated
+from unit.model.mocks import TRUTH, make_model, mock_table
+
+from clusterbayes.inference.field import FieldLearner
+from clusterbayes.inference.search import Mode, climb, curvature, find_modes, normal_posterior, scan
+
+FIXED = {"alpha_1": 1.3, "alpha_2": 2.3, "outlier_frac": 0.01}
+
+
+@pytest.fixture
+def gaussian():
+    return GaussianModel([0.5, -1.0, 2.0, 0.1], np.linalg.inv(correlated(4, 1, spread=2.0)))
+
+
+class TestGaussian:
+    def test_posterior_in_normal_coordinates(self, gaussian):
+        z = np.random.default_rng(2).normal(size=(5, 4))
+        assert normal_posterior(gaussian, z) == pytest.approx(gaussian.log_likelihood(z) - 0.5 * (z**2).sum(axis=1))
+
+    def test_climb_reaches_the_summit(self, gaussian):
+        z, height = climb(gaussian, np.zeros(4), max_steps=200)
+        deviation = np.sqrt((z - gaussian.mean) @ np.linalg.solve(gaussian.covariance, z - gaussian.mean))
+        assert deviation < 0.1
+        assert height == pytest.approx(normal_posterior(gaussian, gaussian.mean)[0], abs=0.005)
+        assert height == pytest.approx(normal_posterior(gaussian, z)[0])
+
+    def test_climb_stays_within_reach(self, gaussian):
+        far = GaussianModel([30.0], [[100.0]])
+        z, _ = climb(far, np.zeros(1), max_steps=100)
+        assert abs(z[0]) <= 7.0 + 1e-9
+
+    def test_curvature_is_the_covariance(self, gaussian):
+        assert curvature(gaussian, gaussian.mean) == pytest.approx(gaussian.covariance, rel=1e-4, abs=1e-7)
+
+    def test_directions_without_information_have_a_finite_width(self):
+        flat = GaussianModel([0.0, 0.0], np.diag([-0.9, 4.0]))
+        assert np.diag(curvature(flat, np.zeros(2))) == pytest.approx([1 / 0.3, 0.2], rel=1e-3)
+
+    def test_weight_of_a_mode(self):
+        """The log of height times volume: masses of Gaussians are compared by it."""
+        narrow = Mode(np.zeros(2), 3.0, 0.01 * np.eye(2))
+        wide = Mode(np.zeros(2), 0.0, np.eye(2))
+        assert narrow.log_weight - wide.log_weight == pytest.approx(3.0 + np.log(0.01))
+
+
+@pytest.fixture(scope="module")
+def mock():
+    table = mock_table(150, 50, seed=3)
+    model = make_model(table, fixed=FIXED)
+    return table, model, FieldLearner(model, None, 1)
+
+
+class TestMock:
+    def test_scan_finds_the_neighbourhood(self, mock):
+        _, model, learner = mock
+        values, log_prob = scan(model.with_field(learner.initial()))
+        assert np.array_equal(log_prob, np.sort(log_prob)[::-1])
+        assert not np.isnan(log_prob).any()
+        assert np.all(np.isfinite(values))
+        good = values[log_prob > log_prob[0] - 8.0]
+        steps = np.array([0.2, 0.4, 0.4, 0.5])
+        truth = np.array([TRUTH[name] for name in ("log_age", "mh", "dist_mod", "a_v")])
+        assert np.min(np.max(np.abs(good - truth) / steps, axis=1)) < 1.01
+
+    def test_held_parameters_stay_where_they_are(self, mock):
+        table, model, learner = mock
+        held = make_model(model.photometry, fixed={"log_age": TRUTH["log_age"], "a_v": 0.4})
+        values, _ = scan(held.with_field(learner.initial()))
+        assert set(values[:, 0]) == {TRUTH["log_age"]}
+        assert set(values[:, 3]) == {0.4}
+
+    @pytest.mark.parametrize("seed", [3, 4])
+    def test_modes(self, seed):
+        """Nobody says where to start; the best mode is the truth within its own covariance."""
+        table = mock_table(150, 50, seed=seed)
+        model = make_model(table, fixed=FIXED)
+        learner = FieldLearner(model, None, 1)
+        told = []
+        found, modes = find_modes(model, learner, n_start=4, n_keep=2, report=told.append)
+        assert [mode.log_weight for mode in modes] == sorted((mode.log_weight for mode in modes), reverse=True)
+        best = modes[0]
+        z_truth = model.parameters.to_normal(model.parameters.pack(TRUTH | {"member_frac": 0.75}))[0]
+        pull = (best.z - z_truth) / np.sqrt(np.diag(best.covariance))
+        assert np.max(np.abs(pull)) < 4.0
+        assert np.linalg.eigvalsh(best.covariance).min() > 0
+        steps = 0.5 * np.sqrt(np.diag(best.covariance))
+        around = normal_posterior(found, best.z + np.concatenate([np.diag(steps), -np.diag(steps)]))
+        assert around.max() < best.log_prob + 0.05
+        assert 85.0 < told[-1] <= 100.0
+        assert told == sorted(told)
+        p = found.member_probability(model.parameters.from_normal(best.z[None]))[0]
+        assert np.mean(p[table["is_member"]]) > 0.8
+        assert np.mean(p[~table["is_member"]]) < 0.6
