@@ -98,6 +98,8 @@ def test_a_real_table_from_a_plain_command(prepare, truth, name):
 
     model = model.with_field(learner.initial())
     published = {key: float(truth[name][key]) for key in ("log_age", "mh", "dist_mod", "a_v")}
+    p_member = model.member_probability(middle(model, **published))[0]
+    model = model.with_field(learner.density(p_member))
     moved = [{**published, "dist_mod": published["dist_mod"] + step} for step in (0.0, 1.0, -1.0)]
     theta = np.concatenate([middle(model, **values) for values in moved])
     here, farther, nearer = model.log_likelihood(theta) / model.power

@@ -67,6 +67,7 @@ class FieldLearner:
             limits=self.limits,
             kinds=self.kinds[:n_columns],
             rng=np.random.default_rng(self.seed),
+            cover=self.values[:, :n_columns],
         )
 
     def initial(self) -> np.ndarray:

@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -144,7 +144,14 @@ def fit_cluster(
         learner = FieldLearner(model, chosen.control, int(rng.integers(2**31)))
         model, modes = find_modes(model, learner, report=report)
         stage("sample")
-        chain = sample(lambda z: normal_posterior(model, z), modes, options, rng, names=parameters.names, report=report)
+
+        def posterior(z: np.ndarray) -> np.ndarray:
+            if cancel is not None and cancel():
+                raise FitError("the fit was cancelled", current)
+            return normal_posterior(model, z)
+
+        chain = sample(posterior, modes, options, rng, names=parameters.names, report=report)
+        stage("diagnose")
         stage("summarize")
         settings = {
             "center": center, "radius": radius, "mag_limit": mag_limit, "model_error": model_error,
@@ -205,6 +212,13 @@ def _ingest(
                 source=control.source,
                 remedy="give a control field with the same observables, or choose them with --observables",
             )
+        columns = [others.index(name) for name in names]
+        control = replace(
+            control,
+            observables=photometry.observables,
+            values=control.values[:, columns],
+            errors=control.errors[:, columns],
+        )
     return photometry, control
 
 
@@ -272,7 +286,10 @@ def _parameters(
         zero_point_error=photometry.zero_point_error,
         model_error=model_error == "default",
     )
-    return ParameterSet.build(default, held, user_priors=priors, user_fixed=fixed)
+    parameters = ParameterSet.build(default, held, user_priors=priors, user_fixed=fixed)
+    if parameters.n_dim == 0:
+        raise SettingsError("every parameter is fixed; leave at least one free")
+    return parameters
 
 
 def _summarize(
@@ -284,7 +301,9 @@ def _summarize(
     flat = _thinned(theta, chain)
     draws = {name: column for name, column in parameters.unpack(flat).items() if name in parameters.priors}
     draws |= _derived(model, flat)
-    best_row = int(np.argmax(chain.log_prob))
+    z = chain.z.reshape(-1, n_dim)  # the chain's density is that of z; the posterior density is that of θ
+    log_prob = chain.log_prob.reshape(-1) + 0.5 * (z**2).sum(axis=1) + model.log_prior(theta)
+    best_row = int(np.argmax(log_prob))
     best = dict(zip(parameters.names, map(float, theta[best_row]), strict=True))
     best.update({name: float(v[0]) for name, v in _derived(model, theta[best_row : best_row + 1]).items()})
     picked = np.unique(np.linspace(0, flat.shape[0] - 1, _STAR_DRAWS).astype(int))
@@ -295,14 +314,14 @@ def _summarize(
     diagnostics = {
         "converged": verdict.converged, "reasons": verdict.reasons, "tau": verdict.tau, "ess": verdict.ess,
         "rhat": verdict.rhat, "acceptance": chain.acceptance, "n_walkers": n_walkers, "n_steps": n_steps,
-        "n_burn": chain.n_burn, "n_ensembles": chain.n_ensemble, "log_prob_max": float(chain.log_prob.max()),
+        "n_burn": chain.n_burn, "n_ensembles": chain.n_ensemble, "log_prob_max": float(log_prob.max()),
         "wall_seconds": time.monotonic() - started,
     }  # fmt: skip
     photometry = chosen.photometry
     counts = {"input": photometry.n_input, "used": photometry.n_star, "dropped": dict(photometry.dropped)}
     return FitResult(
         chain=theta.reshape(n_steps, n_walkers, n_dim),
-        log_prob=chain.log_prob,
+        log_prob=log_prob.reshape(n_steps, n_walkers),
         names=parameters.names,
         units={name: unit_of(name) for name in draws},
         draws=draws,

@@ -10,7 +10,7 @@ from typing import Protocol
 __all__ = ["STAGES", "Progress", "QuietProgress"]
 
 #: Stages of a fit, in order.
-STAGES = ("ingest", "select", "load_grid", "search", "sample", "diagnose", "summarize", "export")
+STAGES = ("ingest", "crossmatch", "select", "load_grid", "search", "sample", "diagnose", "summarize", "export")
 
 
 class Progress(Protocol):

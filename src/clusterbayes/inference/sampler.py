@@ -16,12 +16,14 @@ import emcee
 import numpy as np
 from scipy import special
 
+from clusterbayes.errors import SettingsError
 from clusterbayes.inference.diagnostics import Convergence, assess
 from clusterbayes.inference.search import Mode
 
 __all__ = ["Chain", "IndependentProposal", "SamplingOptions", "sample"]
 
 _STILL = 0.25  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
+_ACCEPTED = 0.2  # share of proposals accepted at which the proposal needs no more rounds than it takes to stand still
 LogPosterior = Callable[[np.ndarray], np.ndarray]  # (n, n_dim) to (n,)
 
 
@@ -40,7 +42,7 @@ class SamplingOptions:
     n_threads : int or None
         Threads for the likelihood; all cores by default. Numbers do not depend on it.
     burn_rounds, burn_steps : int
-        Most rounds of adaptation, and steps in the first two; the third has twice, later ones four times as many.
+        Most rounds of adaptation, and steps in the first two; later ones up to eight times as many.
         Burn-in ends, after at least four rounds, once the mean log posterior of both ensembles stands still.
     """
 
@@ -50,6 +52,13 @@ class SamplingOptions:
     n_threads: int | None = None
     burn_rounds: int = 8
     burn_steps: int = 40
+
+    def __post_init__(self) -> None:
+        least = {"max_steps": 10, "target_ess": 1, "burn_rounds": 1, "burn_steps": 4, "n_threads": 1, "n_walkers": 4}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise SettingsError(f"{name} is too small", name, value, f"at least {low}")
 
 
 @dataclass(frozen=True)
@@ -107,10 +116,14 @@ class IndependentProposal:
         """Fit to draws (n_draw, n_dim): a Gaussian mixture, with a wider copy of everything as a safeguard."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
+        from threadpoolctl import threadpool_limits
 
         n_dim = draws.shape[1]
         n_mode = int(np.clip(draws.shape[0] // (60 * n_dim), 1, 3))
-        with warnings.catch_warnings():  # a mixture that is not at its optimum still is a valid proposal
+        with (
+            threadpool_limits(1),
+            warnings.catch_warnings(),
+        ):  # a mixture that is not at its optimum still is a valid proposal
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture = GaussianMixture(n_mode, random_state=seed, reg_covar=1e-8, max_iter=60).fit(draws)
         weights = np.append(0.9 * mixture.weights_, 0.1)
@@ -188,10 +201,10 @@ def sample(
     seeds = rng.integers(0, 2**31 - 1, size=n_ensemble)
     states = [
         emcee.State(
-            _start(proposal, log_posterior, n_walkers, rng, spread),
+            _start(IndependentProposal.from_modes(modes, widen=widen), log_posterior, n_walkers, rng),
             random_state=np.random.RandomState(seed).get_state(),
         )
-        for seed, spread in zip(seeds, (1.0, 1.5), strict=True)
+        for seed, widen in zip(seeds, (1.2, 1.8), strict=True)
     ]
     proposal, states, n_burn = _burn_in(log_posterior, proposal, states, options, int(seeds[0]), report)
     return _run(log_posterior, proposal, states, options, names, n_burn, report)
@@ -209,7 +222,7 @@ def _burn_in(
     heights = np.full(len(states), -np.inf)
     n_burn = 0
     for burn in range(options.burn_rounds):
-        n_steps = options.burn_steps * min(2 ** max(burn - 1, 0), 4)  # later rounds teach the proposal more
+        n_steps = options.burn_steps * min(2 ** max(burn - 1, 0), 8)  # later rounds teach the proposal more
         n_walkers, n_dim = states[0].coords.shape
         samplers = [_sampler(log_posterior, proposal, n_walkers, n_dim) for _ in states]
         states = [sampler.run_mcmc(state, n_steps) for sampler, state in zip(samplers, states, strict=True)]
@@ -222,7 +235,9 @@ def _burn_in(
             report(30.0 * (burn + 1) / options.burn_rounds, f"burn-in {n_burn} steps")
         change = np.abs(log_prob.mean(axis=1) - heights).max()
         heights = log_prob.mean(axis=1)
-        if burn >= 3 and max(change, float(np.ptp(heights))) < _STILL * log_prob.std():
+        still = max(change, float(np.ptp(heights))) < _STILL * log_prob.std()
+        accepted = np.mean([sampler.acceptance_fraction.mean() for sampler in samplers])
+        if still and (burn >= 5 or (burn >= 3 and accepted > _ACCEPTED)):
             break
     return proposal, states, n_burn
 
@@ -277,12 +292,9 @@ def _start(
     log_posterior: LogPosterior,
     n_walkers: int,
     rng: np.random.Generator,
-    spread: float,
 ) -> np.ndarray:
     """Walkers drawn from the modes' pictures, the best of several draws so that none starts in a desert."""
     draws = proposal.draw(6 * n_walkers, rng)
-    centre = proposal.means[0]
-    draws = centre + (draws - centre) * spread if proposal.weights.size == 1 else draws
     value = log_posterior(draws)
     weight = np.where(np.isfinite(value), value - proposal.log_density(draws), -np.inf)
     order = np.argsort(-weight - 0.5 * rng.gumbel(size=weight.size), kind="stable")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
+from clusterbayes.errors import FitError
 from clusterbayes.inference.field import FieldLearner
 from clusterbayes.model.cluster import ClusterModel
 from clusterbayes.model.parameters import ParameterSet
@@ -92,7 +93,9 @@ def find_modes(
     """
     tell = report or (lambda percent: None)
     model = model.with_field(learner.initial())
-    values, _ = scan(model, report=lambda p: tell(0.25 * p))
+    values, heights = scan(model, report=lambda p: tell(0.25 * p))
+    if not np.isfinite(heights[0]):
+        raise FitError("under no parameters that the priors allow is every star possible", "search")
     ends = _quick_climbs(model, _distinct(values, _N_QUICK), lambda p: tell(25.0 + 0.1 * p))
     starts = _distinct(ends, n_start)
     summits = []
@@ -297,6 +300,8 @@ def climb(model: ClusterModel, z: np.ndarray, *, max_steps: int) -> tuple[np.nda
     z : (n_dim,)
     log_prob : float
     """
+    if z.size == 0:
+        return z, float(normal_posterior(model, z[None, :])[0])
     z = np.clip(z, -5.0, 5.0)
     scale = _scales(model, z)
     n_dim = z.size
@@ -338,9 +343,10 @@ def curvature(model: ClusterModel, z: np.ndarray) -> np.ndarray:
     pairs = [(i, j) for i in range(n_dim) for j in range(i, n_dim)]
     points = [z + a * offsets[i] + b * offsets[j] for i, j in pairs for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
     value = normal_posterior(model, np.array(points)).reshape(len(pairs), 4)
+    value = np.where(np.isfinite(value), value, np.nan)
     hessian = np.empty((n_dim, n_dim))
     for (i, j), v in zip(pairs, value, strict=True):
         second = (v[0] - v[1] - v[2] + v[3]) / (4.0 * step[i] * step[j])
-        hessian[i, j] = hessian[j, i] = -second
+        hessian[i, j] = hessian[j, i] = -second if np.isfinite(second) else float(i == j)
     eigenvalue, vector = np.linalg.eigh(hessian)
     return (vector / np.maximum(eigenvalue, 0.3)) @ vector.T

@@ -73,6 +73,7 @@ class FieldDensity:
         weights: np.ndarray | None = None,
         n_components: int | None = None,
         min_scale: float | None = None,
+        cover: np.ndarray | None = None,
     ) -> FieldDensity:
         """Learn the density from stars.
 
@@ -95,7 +96,9 @@ class FieldDensity:
             a standard error of the best.
         min_scale : float, optional
             Smallest width of a component as a fraction of the sample's in every direction; 0.05 by default. Wide
-            components (0.3) keep a field learned from the sample itself from following the cluster's sequence.
+            components (0.8) keep a field learned from the sample itself from following the cluster's sequence.
+        cover : ndarray, shape (n, n_dim), optional
+            Other stars over which the uniform part has to reach, besides those that the density is learned from.
 
         Returns
         -------
@@ -116,7 +119,8 @@ class FieldDensity:
             raise SettingsError("the width is out of range", name="min_scale", value=min_scale, expected="0 < x < 1")
         uniform = MagnitudeCounts(float(limits[0]), float(limits[1]))
         values, errors, weights = _selected(values, errors, weights, uniform)
-        box, total = _box(values, uniform), float(weights.sum())
+        widest = values if cover is None else np.concatenate([values, cover])
+        box, total = _box(widest, uniform), float(weights.sum())
         data, noise = _transformed(values, errors, kinds)
         if total < _FEW_STARS:
             return cls(kinds, uniform, _broad_gaussian(data), box, total)

@@ -126,6 +126,8 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
         log_z[w] = math.log(z) if z > 0.0 else -np.inf
         if z < _UNSEEN:
             log_likelihood[w] = -np.inf
+            if cluster.shape[0] > 0:
+                cluster[w, :, 2] = 1.0  # no star can be a member of a cluster that is not seen
             continue
         _member_parallax(stars, pop.dist_mod[w], pop.parallax_zero_point[w], pop.depth[w], parallax)
         f, eta = pop.member_frac[w], pop.outlier_frac[w]

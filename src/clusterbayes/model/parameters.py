@@ -189,6 +189,8 @@ class ParameterSet:
 
     def pack(self, values: Mapping[str, np.ndarray | float]) -> np.ndarray:
         """Build θ of shape (n_walkers, n_dim) from named values (scalars are repeated)."""
+        if not self.priors:
+            return np.empty((max((np.size(value) for value in values.values()), default=1), 0))
         columns = np.broadcast_arrays(*[np.atleast_1d(np.asarray(values[name], float)) for name in self.priors])
         return np.stack(columns, axis=1)
 
@@ -203,11 +205,15 @@ class ParameterSet:
     def from_normal(self, z: np.ndarray) -> np.ndarray:
         """Map standard normal variates (n_walkers, n_dim) to θ."""
         z = np.atleast_2d(z)
+        if not self.priors:
+            return z
         return np.stack([prior.from_normal(z[:, i]) for i, prior in enumerate(self.priors.values())], axis=1)
 
     def to_normal(self, theta: np.ndarray) -> np.ndarray:
         """Map θ (n_walkers, n_dim) to standard normal variates."""
         theta = np.atleast_2d(theta)
+        if not self.priors:
+            return theta
         return np.stack([prior.to_normal(theta[:, i]) for i, prior in enumerate(self.priors.values())], axis=1)
 
 
@@ -225,6 +231,8 @@ def _within(prior: Prior, default: Prior | None) -> Prior:
         return Uniform(low, high)
     if isinstance(prior, Normal):
         return Normal(prior.mean, prior.std, low, high)
-    if isinstance(prior, Exponential):
+    if isinstance(prior, HalfNormal):
+        return Normal(0.0, prior.std, low, high)
+    if isinstance(prior, Exponential) and default.low <= 0.0:
         return Exponential(prior.mean, high)
     raise SettingsError(f"prior {prior} reaches outside the allowed {default.low:g} to {default.high:g}")

@@ -259,7 +259,10 @@ class TestNumbers:
         table["Gaia_BP"] = np.nan
         gaps = make_model(catalogue(*_arrays(table, GAIA), GAIA), fixed={"outlier_frac": 0.0})
         table = make_model(catalogue(*_arrays(table, ("Gaia_G", "Gaia_RP")), ("G", "RP")), fixed={"outlier_frac": 0.0})
-        assert gaps.log_likelihood(at_truth(gaps)) == pytest.approx(table.log_likelihood(at_truth(table)), abs=1e-5)
+        # how far a folded patch is followed depends on its extent in all bands, hence 1e-5 a star and not rounding
+        assert gaps.log_likelihood(at_truth(gaps)) == pytest.approx(
+            table.log_likelihood(at_truth(table)), abs=80 * 1e-5
+        )
 
     def test_parallaxes_of_members(self):
         """A shift of the modulus moves the parallax term as a Gaussian of the stated width does."""

@@ -99,7 +99,7 @@ class TestUser:
             ({}, {"log_age": float("nan")}, "6.6 to 10.13"),
             ({"mh": "normal(0, 0.1)"}, {"mh": 0.0}, "both"),
             ({"mh": "gauss(0, 0.1)"}, {}, "not understood"),
-            ({"log_age": "halfnormal(12)"}, {}, "6.6 to 10.13"),
+            ({"log_age": "exponential(9)"}, {}, "6.6 to 10.13"),
         ],
     )
     def test_mistakes_are_refused(self, priors, fixed, message):

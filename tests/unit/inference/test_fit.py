@@ -1,0 +1,76 @@
+"""What `fit_cluster` takes in and how it answers settings at the edge of sense; whole fits are integration tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from unit.model.mocks import GRID, TRUTH, make_model, mock_table
+
+from clusterbayes.errors import FitError, SettingsError
+from clusterbayes.inference import SamplingOptions, fit_cluster
+from clusterbayes.inference.field import FieldLearner
+from clusterbayes.inference.fit import _ingest
+from clusterbayes.inference.search import find_modes
+from clusterbayes.photometry import Photometry
+
+
+def test_the_control_field_is_put_into_the_sample_s_order():
+    sample = Photometry.from_table(mock_table(30, 5, seed=1), observables=["G", "BP", "RP"])
+    control = Photometry.from_table(mock_table(5, 60, seed=2), observables=["RP", "G", "BP"])
+    _, matched = _ingest(sample, control, None, None)
+    assert matched.observables == sample.observables
+    np.testing.assert_array_equal(matched.values, control.values[:, [1, 2, 0]])
+    np.testing.assert_array_equal(matched.errors, control.errors[:, [1, 2, 0]])
+
+
+def test_the_uniform_part_reaches_odd_stars_of_the_sample():
+    """A star far from every control star keeps the field's uniform share, or it would be a certain member."""
+    sample = mock_table(40, 10, seed=3)
+    sample["Gaia_BP"][0] += 4.0
+    model = make_model(sample)
+    control = Photometry.from_table(mock_table(5, 200, seed=4), observables=["G", "BP", "RP"])
+    density = FieldLearner(model, control, 1).initial()
+    assert density[0] > 1e-7
+    assert density[0] < np.median(density)
+
+
+@pytest.mark.parametrize(
+    "held", [("log_age", "mh", "dist_mod", "a_v"), ("log_age", "mh", "dist_mod", "a_v", "binary_frac")]
+)
+def test_a_known_cluster_can_be_held(held):
+    table = mock_table(60, 20, seed=5)
+    fixed = {name: TRUTH[name] for name in held} | {"alpha_1": 1.3, "alpha_2": 2.3}
+    model = make_model(table, fixed=fixed)
+    model, modes = find_modes(model, FieldLearner(model, None, 1))
+    theta = model.parameters.from_normal(modes[0].z[None, :])
+    assert 0.4 < model.parameters.unpack(theta)["member_frac"][0] < 0.95
+
+
+def test_impossible_stars_are_said():
+    """Without field and outliers an odd star has no probability at all."""
+    table = mock_table(40, 0, seed=6)
+    for band in ("Gaia_BP", "Gaia_RP"):
+        table[band][3] += 6.0
+    model = make_model(table, fixed={"member_frac": 1.0, "outlier_frac": 0.0})
+    with pytest.raises(FitError, match="every star"):
+        find_modes(model, FieldLearner(model, None, 1))
+
+
+def test_nothing_to_fit_is_refused():
+    table = mock_table(40, 10, seed=7)
+    names = make_model(table).parameters.names
+    fixed = {name: TRUTH.get(name, 0.5) for name in names}
+    with pytest.raises(SettingsError, match="at least one"):
+        fit_cluster(Photometry.from_table(table), grid=GRID, model_error="none", mag_limit="Gaia_G=16", fixed=fixed)
+
+
+@pytest.mark.parametrize("options", [{"max_steps": 0}, {"burn_steps": 0}, {"n_walkers": 2}, {"n_threads": 0}])
+def test_options_that_cannot_sample_are_refused(options):
+    with pytest.raises(SettingsError, match=next(iter(options))):
+        SamplingOptions(**options)
+
+
+def test_cancel_is_honoured():
+    table = mock_table(40, 10, seed=8)
+    with pytest.raises(FitError, match="cancelled"):
+        fit_cluster(Photometry.from_table(table), grid=GRID, mag_limit="Gaia_G=16", cancel=lambda: True)
