@@ -118,7 +118,7 @@ def test_fit_writes_seven_files_and_says_so(fitted):
     out, done = fitted
     assert names(out) == FILES
     assert done.stdout == ""
-    for text in ("81 of 84 rows used", "5/8 sample", "log_age", "Not converged", "--steps", "summary.json"):
+    for text in ("81 of 84 rows used", "6/9 sample", "log_age", "Not converged", "--steps", "summary.json"):
         assert text in done.stderr
     assert names(out.parent) >= {"fit", "stars.csv"}
     assert not any(name.startswith(".") for name in names(out.parent))
