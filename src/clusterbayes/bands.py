@@ -64,10 +64,30 @@ def _gaia(letter: str, wavelength: float, *more: str) -> Band:
     return Band(name, "Vega", wavelength, (letter, f"{letter}_Gaia", f"{name}_EDR3", f"{name}_DR3", *more))
 
 
+def _pan_starrs(letter: str, wavelength: float) -> Band:
+    aliases = (f"PS_{letter}", f"PanSTARRS_{letter}", f"{letter}_PS1", f"{letter}_PanSTARRS", f"{letter}P1")
+    return Band(f"PS1_{letter}", "AB", wavelength, aliases)
+
+
+def _wise(number: int, wavelength: float) -> Band:
+    return Band(f"WISE_W{number}", "Vega", wavelength, (f"W{number}", f"AllWISE_W{number}", f"W{number}mpro"))
+
+
+def _sky_mapper(letter: str, wavelength: float) -> Band:
+    return Band(f"SkyMapper_{letter}", "AB", wavelength, (f"{letter}_SkyMapper", f"SMSS_{letter}", f"{letter}_SMSS"))
+
+
+def _galex(name: str, wavelength: float) -> Band:
+    return Band(f"GALEX_{name}", "AB", wavelength, (name,))
+
+
 # Effective wavelengths: Gaia EDR3 (Riello et al. 2021, A&A 649, A3, passbands, for Vega); Johnson-Cousins-Glass
 # (Bessell, Castelli & Plez 1998, A&A 333, 231, Table A2); SDSS (Fukugita et al. 1996, AJ 111, 1748, as used by the
 # survey); 2MASS (Cohen, Wheaton & Megeath 2003, AJ 126, 1090); DECam (pivot wavelengths of the survey's passbands,
-# Abbott et al. 2018, ApJS 239, 18).
+# Abbott et al. 2018, ApJS 239, 18); Pan-STARRS1 (Tonry et al. 2012, ApJ 750, 99, Table 4); WISE (isophotal, Jarrett et
+# al. 2011, ApJ 735, 112); TESS (pivot; passband of Ricker et al. 2015, JATIS 1, 014003); Tycho and Hipparcos (pivot;
+# passbands of Mann & von Braun 2015, PASP 127, 102); SkyMapper (centres, Wolf et al. 2018, PASA 35, e010); GALEX
+# (Morrissey et al. 2007, ApJS 173, 682).
 _ALL = (
     _gaia("G", 0.582, "phot_g_mean_mag"),
     _gaia("BP", 0.504, "GBP", "phot_bp_mean_mag"),
@@ -94,6 +114,28 @@ _ALL = (
     _decam("i", 0.782),
     _decam("z", 0.917),
     _decam("Y", 0.989),
+    _pan_starrs("g", 0.481),
+    _pan_starrs("r", 0.617),
+    _pan_starrs("i", 0.752),
+    _pan_starrs("z", 0.866),
+    _pan_starrs("y", 0.962),
+    _pan_starrs("w", 0.608),
+    _wise(1, 3.353),
+    _wise(2, 4.603),
+    _wise(3, 11.561),
+    _wise(4, 22.088),
+    Band("TESS", "Vega", 0.770, ("TESS_T", "Tmag_TESS", "TESSmag")),
+    Band("Tycho_B", "Vega", 0.420, ("BT", "Tycho_BT", "Tycho2_B", "Tycho2_BT", "BT_Tycho")),
+    Band("Tycho_V", "Vega", 0.530, ("VT", "Tycho_VT", "Tycho2_V", "Tycho2_VT", "VT_Tycho")),
+    Band("Hipparcos_Hp", "Vega", 0.534, ("Hp", "HIP_Hp", "Hipparcos")),
+    _sky_mapper("u", 0.349),
+    _sky_mapper("v", 0.384),
+    _sky_mapper("g", 0.510),
+    _sky_mapper("r", 0.617),
+    _sky_mapper("i", 0.779),
+    _sky_mapper("z", 0.916),
+    _galex("FUV", 0.154),
+    _galex("NUV", 0.232),
 )
 
 BANDS: dict[str, Band] = {band.name: band for band in _ALL}

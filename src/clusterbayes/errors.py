@@ -160,7 +160,10 @@ class GridRangeError(ClusterBayesError, ValueError):
         self.name, self.value, self.low, self.high = name, value, low, high
 
     def __str__(self) -> str:
-        return f"{self.name}={self.value:g} is outside the grid [{self.low:g}, {self.high:g}]"
+        digits = "g" if f"{self.value:g}" not in (f"{self.low:g}", f"{self.high:g}") else ".10g"
+        if self.low == self.high:
+            return f"{self.name}={self.value:{digits}}: the grid has only {self.name} = {self.low:{digits}}"
+        return f"{self.name}={self.value:{digits}} is outside the grid [{self.low:{digits}}, {self.high:{digits}}]"
 
 
 class GridError(ClusterBayesError, ValueError):

@@ -37,6 +37,14 @@ PAIRS = list(itertools.permutations(BANDS, 2))
         ("decam_Y", "DECam_Y"),
         ("Gaia_G_EDR3", "Gaia_G"),
         ("  V ", "V"),
+        ("PS_g", "PS1_g"),
+        ("gP1", "PS1_g"),
+        ("W1", "WISE_W1"),
+        ("B_T", "Tycho_B"),
+        ("VT", "Tycho_V"),
+        ("Hp", "Hipparcos_Hp"),
+        ("NUV", "GALEX_NUV"),
+        ("SkyMapper_v", "SkyMapper_v"),
     ],
 )
 def test_spellings_are_understood(text, name):
@@ -53,7 +61,15 @@ def test_every_band_knows_itself_in_any_case(name):
 
 
 def test_bands_are_ordered_by_wavelength_within_a_system():
-    for bands in (("Gaia_BP", "Gaia_G", "Gaia_RP"), tuple("UBVRIJHK"), ("2MASS_J", "2MASS_H", "2MASS_Ks")):
+    for bands in (
+        ("Gaia_BP", "Gaia_G", "Gaia_RP"),
+        tuple("UBVRIJHK"),
+        ("2MASS_J", "2MASS_H", "2MASS_Ks"),
+        tuple(f"PS1_{letter}" for letter in "grizy"),
+        tuple(f"WISE_W{number}" for number in "1234"),
+        tuple(f"SkyMapper_{letter}" for letter in "uvgriz"),
+        ("GALEX_FUV", "GALEX_NUV", "Tycho_B", "Tycho_V", "Hipparcos_Hp", "TESS"),
+    ):
         wavelengths = [BANDS[band].wavelength for band in bands]
         assert wavelengths == sorted(wavelengths)
     assert BANDS["SDSS_g"].system == "AB"
@@ -61,7 +77,7 @@ def test_bands_are_ordered_by_wavelength_within_a_system():
 
 
 @pytest.mark.parametrize(
-    ("text", "hint"), [("v", "V?"), ("Gaia_H", "Gaia_G"), ("SDDS_g", "SDSS_g"), ("b_v", "B?"), ("W1", "Known bands")]
+    ("text", "hint"), [("v", "V?"), ("Gaia_H", "Gaia_G"), ("SDDS_g", "SDSS_g"), ("b_v", "B?"), ("Q9", "Known bands")]
 )
 def test_unknown_bands_come_with_a_hint(text, hint):
     with pytest.raises(BandError) as caught:

@@ -59,6 +59,11 @@ def test_a_grid_range_error_shows_the_range():
     assert str(EXAMPLES[2]) == "log_age=11 is outside the grid [6, 10.2]"
 
 
+def test_a_grid_range_error_of_a_single_node_names_it():
+    assert str(GridRangeError("mh", 0.1, -0.08, -0.08)) == "mh=0.1: the grid has only mh = -0.08"
+    assert str(GridRangeError("mh", -0.0800001, -0.08, -0.08)) == "mh=-0.0800001: the grid has only mh = -0.08"
+
+
 def test_unknown_names_come_with_suggestions():
     assert "Did you mean log_age?" in str(EXAMPLES[4])
     assert "Did you mean" not in str(SettingsError.unknown("parameter", "zzz", ("log_age", "mh")))

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from clusterbayes.isochrones.paths import MASS_WEIGHT, knee, path_length, spread
+
 __all__ = [
     "EEP_LAYOUT",
     "PHASES",
     "RawIsochrone",
+    "first_ascent_end",
     "main_sequence_anchors",
-    "phase_of_eep",
     "resample_isochrone",
     "turn_on_masses",
 ]
@@ -34,19 +36,22 @@ PHASES: dict[int, str] = {
 }
 """Phase codes, in evolutionary order."""
 
-EEP_LAYOUT: tuple[tuple[int, tuple[int, ...]], ...] = (
-    (0, (36, 26, 14, 14, 30, 46, 14)),
-    (2, (32,)),
-    (3, (60,)),
-    (4, (16, 30, 34)),
-    (7, (12, 24)),
-)
-"""For each phase the number of segments between its successive anchors."""
+EEP_LAYOUT: dict[int, tuple[int, ...]] = {
+    0: (36, 26, 14, 14, 30, 46, 14),
+    2: (28, 12),
+    3: (50,),
+    4: (16, 30, 34),
+    7: (10, 24, 4, 10, 4),
+}
+"""For each phase the number of segments between its successive anchors; even, so that every second point will do."""
 
-_TEFF_WEIGHT, _LUM_WEIGHT, _MASS_WEIGHT = 15.0, 2.5, 12.0
 _TURN_ON = (-0.22, 0.0, 0.07, 0.15)
 _UNEVOLVED = -0.15
 _LOWEST_TURN_ON = -0.55
+_FEW_PEAKS = 5
+_LOOP, _COOL_SIDE = 0.05, 3.9
+_BEND = 0.6
+_PEAK_DROP, _DEEPEST_DIP = 0.01, 0.2
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def turn_on_masses(isochrones: list[RawIsochrone], log_age: np.ndarray, mh: floa
     """Find the mass that has just reached the main sequence, for isochrones of one metallicity.
 
     It is the local maximum of log L - 4 log M that the end of pre-main-sequence contraction leaves.  It fades above
-    log_age 8; from there the trend of younger ages is continued down to a floor.
+    log_age 8; from there the trend of younger ages is continued down to a floor.  Any number of ages will do.
 
     Parameters
     ----------
@@ -106,11 +111,16 @@ def turn_on_masses(isochrones: list[RawIsochrone], log_age: np.ndarray, mh: floa
         if log_age[i] < 8.1:
             found[i] = _excess_peak(isochrone, guess[i])
     good = np.isfinite(found)
-    for _ in range(2):
-        trend = np.polyfit(log_age[good], found[good], 2)
-        good &= np.abs(found - np.polyval(trend, log_age)) < 0.025
-    smooth = np.polyval(trend, np.minimum(log_age, 8.1))
-    smooth += np.polyval(np.polyder(trend), 8.1) * np.maximum(log_age - 8.1, 0.0)
+    if good.sum() < _FEW_PEAKS:
+        # Too few ages for a trend of their own: that of the guess, at their level.
+        smooth = guess + (np.mean((found - guess)[good]) if good.any() else 0.0)
+    else:
+        for _ in range(2):
+            trend = np.polyfit(log_age[good], found[good], 2)
+            close = good & (np.abs(found - np.polyval(trend, log_age)) < 0.025)
+            good = close if close.sum() > 2 else good
+        smooth = np.polyval(trend, np.minimum(log_age, 8.1))
+        smooth += np.polyval(np.polyder(trend), 8.1) * np.maximum(log_age - 8.1, 0.0)
     peak = np.where(good, found, smooth)
     return _LOWEST_TURN_ON + 0.02 * np.logaddexp(0.0, (peak - _LOWEST_TURN_ON) / 0.02)
 
@@ -228,37 +238,87 @@ def _later_anchors(isochrone: RawIsochrone, tip: float) -> dict[int, list[float]
             return {}
         giant_end = start = _first_giant_end(isochrone, after, last)
         blue = start + int(np.argmax(teff[start : last + 1]))
-        end = _knee(isochrone, blue, last)
-    base = _knee(isochrone, after, giant_end)
-    anchors = {2: [tip, float(base)], 3: [float(base), float(giant_end)]}
+        end = knee(isochrone, blue, last)
+    base = knee(isochrone, after, giant_end)
+    anchors = {2: [tip, _approach(isochrone, tip, base), float(base)], 3: [float(base), float(giant_end)]}
     if end > start:
         blue = start + int(np.argmax(teff[start : end + 1]))
         faint = start + int(np.argmin(lum[start : blue + 1]))
         anchors[4] = [float(start), float(faint), float(blue), float(end)]
     if last > end:
-        # What follows the coolest point (pulses, loss of the envelope) is short and differs wildly between nodes.
-        coolest = end + int(np.argmin(teff[end : last + 1]))
-        anchors[7] = [float(end), float(_knee(isochrone, end, coolest)), float(coolest)]
+        anchors[7] = [float(i) for i in _agb_anchors(isochrone, end, last)]
     return anchors
 
 
-def _knee(isochrone: RawIsochrone, start: int, stop: int) -> int:
-    """Return where a path that crosses to the red turns up a giant branch: the least log L + 6 log Teff."""
-    return start + int(np.argmin((isochrone.log_lum + 6.0 * isochrone.log_teff)[start : stop + 1]))
+def first_ascent_end(log_lum: np.ndarray) -> int:
+    """Return where the first ascent of a giant branch ends: its first luminosity peak above half its height.
+
+    Parameters
+    ----------
+    log_lum : (n_point,) array
+        log10 L [Lsun] in order of mass, from the base of the branch on.
+
+    Returns
+    -------
+    int
+        Index of the point after which log L falls by more than 0.01; the brightest one where it never does.
+    """
+    peak = int(np.argmax(log_lum >= 0.5 * (log_lum[0] + log_lum.max())))
+    for i in range(peak, len(log_lum)):
+        if log_lum[i] > log_lum[peak]:
+            peak = i
+        elif log_lum[i] < log_lum[peak] - _PEAK_DROP:
+            break
+    return peak
+
+
+def _agb_anchors(isochrone: RawIsochrone, start: int, last: int) -> list[int]:
+    """Return start, base, end of the first ascent, dip, coolest point after it and end of the early AGB.
+
+    After the first ascent come wiggles as helium and hydrogen shells take turns, then a last rise to the first thermal
+    pulse or, in old stars that lose their envelope, a way to the blue.
+    """
+    lum, teff = isochrone.log_lum, isochrone.log_teff
+    base = knee(isochrone, start, start + int(np.argmin(teff[start : last + 1])))
+    peak = base + first_ascent_end(lum[base : last + 1])
+    after = lum[peak : last + 1]
+    dip = peak + int(np.argmin(np.where(after > lum[peak] - _DEEPEST_DIP, after, np.inf)))
+    cool = dip + int(np.argmin(teff[dip : last + 1]))
+    return [start, base, peak, dip, cool, last]
+
+
+def _approach(isochrone: RawIsochrone, tip: float, base: int) -> float:
+    """Return where the last stretch to the base of the giant branch begins, a sharp bend that needs its own points."""
+    path = path_length(isochrone, 0.0)
+    position = np.arange(len(path), dtype=float)
+    start = float(np.interp(tip, position, path))
+    return float(np.interp(path[base] - min(_BEND, 0.4 * (path[base] - start)), path, position))
 
 
 def _last_before_stripping(teff: np.ndarray, start: int) -> int:
-    """Return the last point before an isochrone turns hotter than its turn-off (Wolf-Rayet stars)."""
-    hot = np.flatnonzero(teff[start:] > teff[start] + 0.02)
-    return start + int(hot[0]) - 1 if hot.size else len(teff) - 1
+    """Return the last point before an isochrone turns hotter than its turn-off for good (Wolf-Rayet stars).
+
+    The most massive stars may grow hotter while they still burn hydrogen and cross to the red afterwards; where there
+    are cool giants, stripping is what comes after them.
+    """
+    giants = np.flatnonzero(teff[start:] < _COOL_SIDE)
+    first = start + int(giants[0]) if giants.size else start
+    hot = np.flatnonzero(teff[first:] > teff[start] + 0.02)
+    return first + int(hot[0]) - 1 if hot.size else len(teff) - 1
 
 
 def _first_giant_end(isochrone: RawIsochrone, start: int, last: int) -> int:
-    """Return the end of the first stay at the red side: the first luminosity peak at low temperature."""
+    """Return the end of the first stay at the red side: where a blue loop begins, else the first luminosity peak."""
     teff, lum = isochrone.log_teff, isochrone.log_lum
     red = start + int(np.argmin(teff[start : last + 1]))
+    coolest = start
+    for i in range(start, red + 1):
+        if teff[i] < teff[coolest]:
+            coolest = i
+        elif teff[coolest] < _COOL_SIDE and teff[i] > teff[coolest] + _LOOP:
+            return coolest
     cool = start + int(np.flatnonzero(teff[start : last + 1] < teff[red] + 0.04)[0])
-    base, top = _knee(isochrone, cool, red), cool
+    base, top = knee(isochrone, cool, red), cool
     for i in range(base, last + 1):
         if lum[i] > lum[top] or i <= base:
             top = i
@@ -289,9 +349,9 @@ def resample_isochrone(isochrone: RawIsochrone, log_m_on: float) -> np.ndarray:
     evolved = np.interp(np.interp(red, position, log_m) + _UNEVOLVED, log_m[: int(red) + 1], position[: int(red) + 1])
     anchors = {0: [0.0, *turn_on, max(evolved, turn_on[-1]), red, tip], **_later_anchors(isochrone, tip)}
     points, last = [], tip
-    for phase, counts in EEP_LAYOUT:
+    for phase, counts in EEP_LAYOUT.items():
         if phase in anchors:
-            points.append(_spread(isochrone, np.array(anchors[phase]), counts, phase))
+            points.append(_spread(isochrone, anchors[phase], counts, phase))
             last = anchors[phase][-1]
         else:
             points.append(np.full(sum(counts) + 1, last))
@@ -300,34 +360,27 @@ def resample_isochrone(isochrone: RawIsochrone, log_m_on: float) -> np.ndarray:
     return table
 
 
-def _path(isochrone: RawIsochrone, mass_weight: float) -> np.ndarray:
-    """Return the path length along an isochrone, strictly increasing, in log Teff, log L and log mass."""
-    steps = np.hypot(_TEFF_WEIGHT * np.diff(isochrone.log_teff), _LUM_WEIGHT * np.diff(isochrone.log_lum))
-    steps = steps + mass_weight * np.diff(np.log10(isochrone.m_ini)) + 1e-9
-    return np.concatenate([[0.0], np.cumsum(steps)])
-
-
-def _spread(isochrone: RawIsochrone, anchors: np.ndarray, counts: tuple[int, ...], phase: int) -> np.ndarray:
+def _spread(isochrone: RawIsochrone, anchors: list[float], counts: tuple[int, ...], phase: int) -> np.ndarray:
     """Return positions evenly spread in path length between anchors, anchors included."""
-    path = _path(isochrone, _MASS_WEIGHT if phase == 0 else 0.0)
+    path = path_length(isochrone, MASS_WEIGHT if phase == 0 else 0.0)
     if phase == 7:
-        # Thermal pulses send the end of the branch back and forth: only progress to the red counts as path.
-        start, teff = int(anchors[0]), isochrone.log_teff
-        progress = np.ones(len(path) - 1)
-        progress[start:] = np.where(teff[start + 1 :] > np.minimum.accumulate(teff[start:])[:-1], 0.02, 1.0)
-        path = np.concatenate([[0.0], np.cumsum(np.diff(path) * progress)])
-    at = np.interp(anchors, np.arange(len(path)), path)
-    pieces = [np.linspace(low, high, n + 1)[:-1] for low, high, n in zip(at[:-1], at[1:], counts, strict=True)]
-    return np.interp(np.concatenate([*pieces, at[-1:]]), path, np.arange(len(path), dtype=float))
+        path = _forward_path(path, isochrone.log_teff, int(anchors[3]), int(anchors[4]))
+    return spread(path, anchors, counts)
+
+
+def _forward_path(path: np.ndarray, teff: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return a path length that from start to stop grows only where the isochrone is cooler than ever since start."""
+    if stop == start:
+        return path
+    lowest = np.minimum.accumulate(teff[start : stop + 1])
+    forward = np.concatenate([[0.0], np.cumsum(np.maximum(-np.diff(lowest), 1e-9))])
+    return np.concatenate(
+        [path[:start], path[start] + forward, path[start] + forward[-1] + np.diff(path[stop:]).cumsum()]
+    )
 
 
 def _interpolate(isochrone: RawIsochrone, position: np.ndarray) -> np.ndarray:
     """Return all quantities at fractional positions, by monotone cubics along the path length."""
-    path = _path(isochrone, _MASS_WEIGHT)
+    path = path_length(isochrone)
     at = np.interp(position, np.arange(len(path)), path)
     return PchipInterpolator(path, isochrone.table(), axis=0)(at)
-
-
-def phase_of_eep() -> np.ndarray:
-    """Return the phase code of every equivalent evolutionary point, shape (n_eep,)."""
-    return np.concatenate([np.full(sum(counts) + 1, phase, dtype=np.int16) for phase, counts in EEP_LAYOUT])

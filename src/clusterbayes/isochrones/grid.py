@@ -2,14 +2,14 @@
 
 `IsochroneGrid` holds, at every node of log_age and [M/H], a star's mass, temperature, luminosity, gravity, absolute
 magnitudes and extinction coefficients at equivalent evolutionary points (see `clusterbayes.isochrones.eep`).  Between
-nodes it is interpolated bilinearly at fixed point.  Files are HDF5 with a checksum for every array, so a grid is known
-by its digest and a damaged file is noticed when it is read.
+nodes it is interpolated bilinearly at fixed point.  Magnitudes are those that the models come with or are made of
+bolometric corrections, and extinction follows a chosen law, both when a grid is loaded; its digest covers all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,15 @@ from clusterbayes.bands import BANDS
 from clusterbayes.errors import GridError, GridRangeError, SettingsError
 from clusterbayes.isochrones import storage
 from clusterbayes.isochrones.extinction import MAX_A_V, band_extinction
+from clusterbayes.isochrones.loading import digest_of, load_fields
+from clusterbayes.isochrones.refine import default_factors, refine_fields
 
 __all__ = ["Isochrone", "IsochroneGrid", "available_grids"]
 
 Array = NDArray[np.float64]
+
+SINGLE_NODE_TOLERANCE = 1e-6
+"""How far a value may lie from the only node of an axis."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +96,13 @@ class IsochroneGrid:
     Parameters
     ----------
     log_age : (n_age,) array
-        log10 of the age [yr], increasing.
+        log10 of the age [yr], increasing; a single value holds the age.
     mh : (n_mh,) array
-        [M/H] [dex], increasing.
+        [M/H] [dex], increasing; a single value holds the metallicity.
     eep : (n_eep,) int array
         Equivalent evolutionary points.
     phase : (n_eep,) int array
-        Phase code of each point.
+        Phase code of each point, non-decreasing.
     m_ini : (n_age, n_mh, n_eep) array
         Initial mass [Msun], non-decreasing along the last axis.
     log_teff, log_lum, log_g : (n_age, n_mh, n_eep) array
@@ -109,7 +114,13 @@ class IsochroneGrid:
     ext : (n_age, n_mh, n_eep, n_band, 3) array
         Extinction coefficients: A_b = A_V (c0 + c1 A_V + c2 A_V^2) for 0 <= A_V <= 6 mag.
     metadata : dict
-        family, release, citation, source, solar_scale, r_v, digest, and whatever else the file says.
+        family, release, citation, source, solar_scale, whatever else the file says; of a loaded grid also corrections
+        (what made the magnitudes), law and r_v (of the extinction), and the digests of the files.
+
+    Raises
+    ------
+    GridError
+        If shapes do not fit together, an axis does not increase, a value is not finite, or mass or phase falls.
     """
 
     log_age: Array
@@ -135,8 +146,14 @@ class IsochroneGrid:
                 raise GridError(f"{name} has shape {getattr(self, name).shape}", self.name, f"shape {wanted}")
         for name in ("log_age", "mh"):
             axis = getattr(self, name)
-            if axis.size < 2 or not np.all(np.diff(axis) > 0):
-                raise GridError(f"axis {name} is not usable", self.name, "at least two increasing values")
+            if axis.size < 1 or not np.all(np.diff(axis) > 0) or not np.all(np.isfinite(axis)):
+                raise GridError(f"axis {name} is not usable", self.name, "increasing values")
+        for name in ("m_ini", "log_teff", "log_lum", "log_g", "mags", "ext"):
+            if not np.all(np.isfinite(getattr(self, name))):
+                raise GridError(f"{name} has values that are not finite", self.name, "numbers everywhere")
+        for name in ("m_ini", "phase"):
+            if np.any(np.diff(getattr(self, name), axis=-1) < 0):
+                raise GridError(f"{name} falls along an isochrone", self.name, "points in the order of evolution")
 
     @property
     def name(self) -> str:
@@ -145,8 +162,8 @@ class IsochroneGrid:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything in the grid's file; empty for a grid that was never saved."""
-        return str(self.metadata.get("digest", ""))
+        """SHA-256 of what all numbers follow from: file, corrections, law, R_V, refinement; empty if it has no file."""
+        return digest_of(self.metadata)
 
     @property
     def r_v(self) -> float:
@@ -164,15 +181,39 @@ class IsochroneGrid:
         return np.asarray(np.diff(self.phase) == 0)
 
     @classmethod
-    def load(cls, name: str | Path = "parsec", bands: Iterable[str] | None = None) -> IsochroneGrid:
-        """Load a grid that is installed with the package, or a grid file.
+    def load(
+        cls,
+        name: str | Path = "parsec",
+        bands: Iterable[str] | None = None,
+        *,
+        corrections: str | Path | None = None,
+        law: str = "tables",
+        r_v: float = 3.1,
+        refine: bool = True,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> IsochroneGrid:
+        """Load a grid that is installed with the package, another family of models, or a grid file.
 
         Parameters
         ----------
         name : str or Path
-            Name of an installed grid (see `available_grids`) or path of a grid file.
+            Name of an installed grid (see `available_grids`) or of a family, which is composed into the user's cache
+            when it is first asked for, or the path of a grid file.
         bands : iterable of str, optional
-            Bands to load, in this order; any alias will do.  All if left out.
+            Bands to load, in this order; any alias will do, and a single text is one band.  All if left out, which for
+            a theory grid are those of the correction table (38, gigabytes of memory): name them.
+        corrections : str or Path, optional
+            Table of bolometric corrections that the magnitudes are made of: "corrections" or a file.  If left out,
+            the magnitudes that the models come with are used, and the installed table where there are none.
+        law : str
+            Extinction law: "tables" (of the bolometric corrections) or a law's name, see
+            `clusterbayes.isochrones.extinction`.
+        r_v : float
+            Ratio of total to selective extinction.
+        refine : bool
+            Whether nodes are inserted between the file's own by interpolation of higher order.
+        progress : callable, optional
+            Called with a stage's name and a fraction while a family is composed.
 
         Returns
         -------
@@ -183,9 +224,11 @@ class IsochroneGrid:
         ------
         GridError
             If there is no such grid, the file is damaged or of another version, or a band is missing.
+        SettingsError
+            If the law is unknown, or the grid carries extinction coefficients of its own for another one.
         """
-        path = storage.find_grid(name)
-        return cls(**storage.read_grid(path, None if bands is None else tuple(bands)))
+        grid = cls(**load_fields(name, bands, corrections, law, r_v, progress))
+        return grid.refine() if refine else grid
 
     def save(self, path: str | Path) -> IsochroneGrid:
         """Write the grid to a file, replacing it as a whole.
@@ -199,10 +242,15 @@ class IsochroneGrid:
         -------
         IsochroneGrid
             The grid as read back, with its digest.
+
+        Raises
+        ------
+        GridError
+            If there is no such folder.
         """
         arrays = {name: getattr(self, name) for name in storage.ARRAYS}
         storage.write_grid(Path(path), arrays, self.bands, self.mags, self.ext, self.metadata)
-        return type(self).load(Path(path))
+        return type(self).load(Path(path), refine=False)
 
     def select(self, bands: Iterable[str]) -> IsochroneGrid:
         """Return the grid with some of its bands, in the order given."""
@@ -211,6 +259,35 @@ class IsochroneGrid:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         values |= {"bands": names, "mags": self.mags[..., index], "ext": self.ext[..., index, :]}
         return type(self)(**values)
+
+    def refine(self, age: int | None = None, mh: int | None = None) -> IsochroneGrid:
+        """Insert nodes between the grid's own by interpolation of higher order (see `clusterbayes.isochrones.refine`).
+
+        Parameters
+        ----------
+        age, mh : int, optional
+            Cells that each cell is divided into along either axis; what `load` takes for this grid if left out.
+
+        Returns
+        -------
+        IsochroneGrid
+            The grid with more nodes and `native_log_age`, `native_mh` and `refined` (the factors) in its metadata, or
+            the same grid if there is nothing to insert or it was refined before.
+
+        Raises
+        ------
+        SettingsError
+            If a cell is to be divided into less than one.
+        """
+        factors = default_factors(self.metadata, self.log_age, self.mh)
+        factors = (factors[0] if age is None else age, factors[1] if mh is None else mh)
+        if min(factors) < 1:
+            raise SettingsError("a cell is divided into one or more", "refine", factors)
+        if factors == (1, 1) or "refined" in self.metadata:
+            return self
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        known = {"native_log_age": self.log_age.tolist(), "native_mh": self.mh.tolist(), "refined": list(factors)}
+        return replace(self, **refine_fields(fields, *factors), metadata={**self.metadata, **known})
 
     def locate(self, log_age: float, mh: float) -> tuple[int, int, float, float]:
         """Return the cell of a point and the fractions within it.
@@ -259,10 +336,11 @@ class IsochroneGrid:
             If the point lies outside the grid or is not a number.
         """
         i, k, f, g = self.locate(log_age, mh)
+        above, beside = min(i + 1, self.log_age.size - 1), min(k + 1, self.mh.size - 1)  # an axis may have one node
 
         def blend(values: Array) -> Array:
-            lower = (1.0 - g) * values[i, k] + g * values[i, k + 1]
-            upper = (1.0 - g) * values[i + 1, k] + g * values[i + 1, k + 1]
+            lower = (1.0 - g) * values[i, k] + g * values[i, beside]
+            upper = (1.0 - g) * values[above, k] + g * values[above, beside]
             return np.asarray((1.0 - f) * lower + f * upper)
 
         mags, ext = blend(self.mags), blend(self.ext)
@@ -284,6 +362,7 @@ class IsochroneGrid:
         return {
             "name": self.name,
             **{key: value for key, value in self.metadata.items() if key != "name"},
+            "digest": self.digest,
             "log_age": [float(self.log_age[0]), float(self.log_age[-1])],
             "mh": [float(self.mh[0]), float(self.mh[-1])],
             "n_age": int(self.log_age.size),
@@ -308,6 +387,8 @@ def _cell(name: str, axis: Array, value: float) -> tuple[int, float]:
     """Return the lower node and the fraction within its cell."""
     if not isinstance(value, (int, float, np.integer, np.floating)):
         raise SettingsError("one number is needed", name, value)
+    if axis.size == 1 and abs(value - axis[0]) <= SINGLE_NODE_TOLERANCE:
+        return 0, 0.0
     if not axis[0] <= value <= axis[-1]:
         raise GridRangeError(name, float(value), float(axis[0]), float(axis[-1]))
     i = int(np.clip(np.searchsorted(axis, value, side="right") - 1, 0, axis.size - 2))

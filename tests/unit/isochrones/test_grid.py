@@ -56,6 +56,55 @@ def test_any_point_inside_gives_a_usable_isochrone(log_age: float, mh: float, a_
         assert np.all((extinction >= 0) & (extinction < 1.6 * a_v + 1e-12))
 
 
+def cell_slope(grid: IsochroneGrid, log_age: float, mh: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return how steep log L is within reach of a point [per dex], along age and along metallicity, by point."""
+    i, k, *_ = grid.locate(log_age, mh)
+    near = grid.log_lum[max(i - 1, 0) : i + 3, max(k - 1, 0) : k + 3]
+    steps = (np.diff(grid.log_age[max(i - 1, 0) : i + 3]), np.diff(grid.mh[max(k - 1, 0) : k + 3]))
+    along_age = np.abs(np.diff(near, axis=0)) / steps[0][:, None, None]
+    along_mh = np.abs(np.diff(near, axis=1)) / steps[1][None, :, None]
+    return along_age.max(axis=(0, 1)), along_mh.max(axis=(0, 1))
+
+
+@given(
+    log_age=st.floats(6.0, 10.2),
+    mh=st.floats(-2.19, 0.3),
+    direction=st.floats(0.0, 2.0 * np.pi),
+    length=st.floats(0.0, 0.03),
+)
+def test_no_jump_is_larger_than_the_slope_allows(
+    parsec: IsochroneGrid, log_age: float, mh: float, direction: float, length: float
+) -> None:
+    # The other point lies in the same cell or a neighbour, across nodes and where phases appear.
+    other_age = float(np.clip(log_age + length * np.cos(direction), 6.0, 10.2))
+    other_mh = float(np.clip(mh + length * np.sin(direction), -2.19, 0.3))
+    one, other = parsec.isochrone(log_age, mh), parsec.isochrone(other_age, other_mh)
+    slope_age, slope_mh = cell_slope(parsec, log_age, mh)
+    allowed = slope_age * abs(other_age - log_age) + slope_mh * abs(other_mh - mh)
+    assert np.all(np.abs(one.log_lum - other.log_lum) <= allowed * (1.0 + 1e-9) + 1e-9)
+
+
+@given(log_age=st.floats(6.0, 10.2), mh=st.floats(-2.19, 0.3))
+def test_any_point_of_the_default_grid_gives_a_usable_isochrone(
+    parsec: IsochroneGrid, log_age: float, mh: float
+) -> None:
+    isochrone = parsec.isochrone(log_age, mh)
+    assert np.all(np.diff(isochrone.m_ini) >= 0)
+    for name in ("log_teff", "log_lum", "log_g"):
+        assert np.all(np.isfinite(getattr(isochrone, name)))
+    colours = [isochrone.magnitudes[band] - isochrone.magnitudes["Gaia_G"] for band in parsec.bands]
+    assert np.all(np.abs(colours) < 20)
+
+
+@given(
+    log_age=st.floats(allow_nan=True, allow_infinity=True).filter(lambda x: not 6.0 <= x <= 10.2),
+    mh=st.floats(-2.19, 0.3),
+)
+def test_any_age_outside_raises(parsec: IsochroneGrid, log_age: float, mh: float) -> None:
+    with pytest.raises(GridRangeError, match="log_age="):
+        parsec.isochrone(log_age, mh)
+
+
 def test_mass_never_falls_and_everything_is_finite(grid: IsochroneGrid) -> None:
     assert np.all(np.diff(grid.m_ini, axis=-1) >= 0)
     for name in ("m_ini", "log_teff", "log_lum", "log_g", "mags", "ext"):
@@ -147,3 +196,11 @@ def test_arrays_that_do_not_fit_are_refused(analytic: IsochroneGrid) -> None:
         IsochroneGrid(**{**values, "mags": analytic.mags[:, :1]})
     with pytest.raises(GridError, match="axis mh"):
         IsochroneGrid(**{**values, "mh": analytic.mh[::-1]})
+    with pytest.raises(GridError, match="m_ini falls along an isochrone"):
+        IsochroneGrid(**{**values, "m_ini": analytic.m_ini[..., ::-1]})
+    with pytest.raises(GridError, match="phase falls along an isochrone"):
+        IsochroneGrid(**{**values, "phase": np.roll(analytic.phase, 1)})
+    mags = analytic.mags.copy()
+    mags[1, 2, 3, 0] = np.nan
+    with pytest.raises(GridError, match="mags has values that are not finite"):
+        IsochroneGrid(**{**values, "mags": mags})
