@@ -24,7 +24,7 @@ from clusterbayes.results.tables import plain
 
 __all__ = [
     "FILES", "MEMBER_THRESHOLD", "check_output_folder", "json_text", "sources_table", "write_all", "write_json",
-    "write_sources", "write_summary", "write_table",
+    "write_sources", "write_summary", "write_table", "write_text",
 ]  # fmt: skip
 
 #: Membership probability from which `sources_table` flags a star as a member.
@@ -271,11 +271,16 @@ def json_text(document: Any) -> str:
 
 def write_json(document: Any, path: str | os.PathLike[str]) -> Path:
     """Write a document as standard JSON, all of it or nothing."""
+    return write_text(json_text(document), path)
+
+
+def write_text(text: str, path: str | os.PathLike[str]) -> Path:
+    """Write a text, all of it or nothing."""
     target = Path(path)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(json_text(document))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, target)

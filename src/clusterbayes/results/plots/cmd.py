@@ -31,7 +31,7 @@ from clusterbayes.results.plots.style import (
 )
 from clusterbayes.results.result import FitResult
 
-__all__ = ["CmdAxes", "find_cmd_axes", "plot_cmd"]
+__all__ = ["CmdAxes", "cmd_axes", "find_cmd_axes", "plot_cmd"]
 
 # Blue band, red band, and the magnitude they are drawn against, best first.
 _CUSTOM = (
@@ -93,7 +93,11 @@ def find_cmd_axes(result: FitResult, colour: str | None = None, magnitude: str |
     SettingsError
         If the fitted observables don't determine what is asked for.
     """
-    observables = tuple(parse_observable(name) for name in result.observables)
+    return cmd_axes(tuple(parse_observable(name) for name in result.observables), colour, magnitude)
+
+
+def cmd_axes(observables: Sequence[Observable], colour: str | None = None, magnitude: str | None = None) -> CmdAxes:
+    """Find the axes of a colour-magnitude diagram of observables; as `find_cmd_axes`."""
     names = {observable.name for observable in observables}
     for blue, red, mag in _candidates(observables):
         axes = [parse_observable(colour or f"{blue}-{red}"), parse_observable(magnitude or mag)]
@@ -101,7 +105,7 @@ def find_cmd_axes(result: FitResult, colour: str | None = None, magnitude: str |
         if weights[0] is not None and weights[1] is not None:
             return CmdAxes(axes[0], axes[1], weights[0], weights[1])
     raise SettingsError(
-        "the colour-magnitude diagram can't be drawn from the fitted observables",
+        "the colour-magnitude diagram can't be drawn from these observables",
         value=f"{colour or 'a colour'} against {magnitude or 'a magnitude'}",
         expected=f"combinations of {', '.join(sorted(names))}",
     )

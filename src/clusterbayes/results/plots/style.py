@@ -8,6 +8,8 @@ function only, and leave a user's own matplotlib settings alone.
 from __future__ import annotations
 
 import math
+import os
+import secrets
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -21,11 +23,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from clusterbayes.errors import SettingsError
 from clusterbayes.results.result import Curve, FitResult
 
 __all__ = [
     "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "OUTLIER", "draw_curves", "draw_members", "free_corners",
-    "new_figure", "parameter_label", "parameter_text", "styled", "value_text", "warn_if_not_converged",
+    "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "value_text", "warn_if_not_converged",
     "write_key", "write_parameters", "write_title",
 ]  # fmt: skip
 
@@ -74,6 +77,33 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
 def new_figure(width: float, height: float) -> Figure:
     """Make a figure without pyplot; width and height in inches."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = DPI) -> Path:
+    """Write a figure, all of it or nothing; the ending says the format.
+
+    Raises
+    ------
+    SettingsError
+        If the ending is none that matplotlib knows.
+    """
+    target = Path(path)
+    kind = target.suffix.lower().removeprefix(".")
+    known = figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        endings = ", ".join(f".{name}" for name in sorted(known))
+        raise SettingsError("the picture format is not known", str(path), expected=f"a name ending in one of {endings}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    try:
+        with open(partial, "wb") as file:
+            figure.savefig(file, format=kind, dpi=dpi)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
 
 
 def parameter_label(name: str, unit: str = "") -> str:
