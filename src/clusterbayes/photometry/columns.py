@@ -37,6 +37,23 @@ ROLES: dict[str, tuple[str, ...]] = {
     ),
     "parallax": ("parallax", "plx", "plx_mas", "parallax_mas"),
     "parallax_error": ("parallax_error", "e_plx", "e_parallax", "parallax_err", "plx_error", "plx_err", "sigma_plx"),
+    "pm_ra": ("pm_ra", "pmra", "pm_ra_cosdec", "pmra_cosdec", "pm_racosdec", "pmracosdec", "mu_ra", "mura"),
+    "pm_ra_error": (
+        *("pm_ra_error", "pmra_error", "e_pm_ra", "e_pmra", "pm_ra_err", "pmra_err", "pm_ra_cosdec_error"),
+        *("pmra_cosdec_error", "e_pmra_cosdec", "sigma_pmra", "e_mu_ra", "mu_ra_error"),
+    ),
+    "pm_dec": ("pm_dec", "pmdec", "pm_de", "pmde", "mu_dec", "mudec"),
+    "pm_dec_error": (
+        *("pm_dec_error", "pmdec_error", "e_pm_dec", "e_pmdec", "e_pmde", "pm_dec_err", "pmdec_err", "pmde_error"),
+        *("sigma_pmdec", "e_mu_dec", "mu_dec_error"),
+    ),
+    "pm_corr": ("pm_corr", "pmra_pmdec_corr", "pmrapmdecor", "pm_ra_pm_dec_corr"),
+    "ruwe": ("ruwe",),
+    "bp_rp_excess": ("phot_bp_rp_excess_factor", "bp_rp_excess", "bp_rp_excess_factor", "e(br/rp)", "e_br_rp_"),
+    "nu_eff": ("nu_eff_used_in_astrometry", "nueff"),
+    "pseudocolour": ("pseudocolour", "pscol"),
+    "ecl_lat": ("ecl_lat", "elat"),
+    "params_solved": ("astrometric_params_solved", "solved"),
 }
 
 _ERROR_PREFIX = re.compile(r"(?:e_|err_|error_|sigma_|sig_|mag_?err_|emag_)(.+)")
@@ -58,7 +75,7 @@ class Columns:
     snr : dict of str to tuple of str
         Columns with a band's flux signal-to-noise, or its flux and flux error.
     roles : dict of str to str
-        Columns of id, ra, ra_degs, ra_hours, dec, parallax and parallax_error.
+        Columns of id, ra, ra_degs, ra_hours, dec, parallax, proper motion and what else `ROLES` names.
     archive : frozenset of str
         Observables whose value column is named as in the Gaia archive.
     two_mass : bool
@@ -210,7 +227,7 @@ def recognise(names: Sequence[str], columns: Mapping[str, str] | None = None, so
         The table's column names.
     columns : mapping of str to str, optional
         The user's map from an input column to our name: a band or colour ("Gaia_G", "BP-RP"), the same with "_error",
-        or a role ("id", "ra", "ra_degs", "ra_hours", "dec", "parallax", "parallax_error").
+        or one of `ROLES` ("id", "ra", "ra_degs", "ra_hours", "dec", "parallax", "parallax_error", "pm_ra", …).
     source : str
         What to call the table in errors.
 

@@ -12,21 +12,30 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from astropy import units as u
 from astropy.table import Table
 from numpy.typing import NDArray
 
 from clusterbayes.bands import Observable, resolve_band
-from clusterbayes.errors import InputError, SettingsError
-from clusterbayes.photometry.cells import as_numbers, as_text
+from clusterbayes.errors import InputError
+from clusterbayes.photometry.astrometry import (
+    Parallaxes,
+    ProperMotions,
+    checked_zero_point,
+    numbers,
+    read_parallaxes,
+    read_proper_motions,
+    without_zero_point,
+)
+from clusterbayes.photometry.cells import as_text
 from clusterbayes.photometry.choose import choose_observables
 from clusterbayes.photometry.columns import RIGHT_ASCENSION, Columns, recognise
 from clusterbayes.photometry.measure import Defaults, Measured, Measurer
+from clusterbayes.photometry.quality import corrected_excess, excess_scatter, guarded, too_noisy
 from clusterbayes.photometry.sky import positions
 
 __all__ = ["Ingested", "ReadOptions", "ingest", "remedy_for_few", "table_checksum"]
 
-ZERO_POINTS = ("raw", "applied")
+_ASTROMETRIC = ("parallax", "pm")  # names in `default_error` that are not observables
 
 
 @dataclass(frozen=True)
@@ -40,11 +49,16 @@ class ReadOptions:
     columns : mapping of str to str, optional
         Input column to our name.
     default_error : float or mapping of str to float, optional
-        Errors [mag] for what has none.
-    parallax_zero_point : {"raw", "applied"}, optional
-        Whether the parallaxes have their zero point corrected.
+        Errors [mag] for what has none; by name also of "parallax" [mas] and "pm" [mas/yr].
+    parallax_zero_point : {"raw", "applied", "lindegren"}, optional
+        Whether the parallaxes have their zero point corrected, or are to be corrected here.
     ra_unit : {"deg", "hour"}, optional
         Unit of a plain right-ascension column.
+    max_ruwe : float, optional
+        Stars with a larger RUWE are not used.
+    max_excess : float, optional
+        Stars whose BP/RP flux excess, corrected for colour, is off by more than this many standard deviations are not
+        used.
     """
 
     observables: str | Iterable[str | Observable] | None = None
@@ -52,6 +66,8 @@ class ReadOptions:
     default_error: float | Mapping[str, float] | None = None
     parallax_zero_point: str | None = None
     ra_unit: str | None = None
+    max_ruwe: float | None = None
+    max_excess: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,8 @@ class Ingested:
     zero_point_error: dict[str, float]
     table: Table
     notes: tuple[str, ...]
+    proper_motions: ProperMotions
+    ruwe: NDArray[np.float64] | None
 
 
 def table_checksum(table: Table) -> str:
@@ -111,7 +129,8 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     if len(table) == 0:
         raise InputError("the table has no rows", source)
     columns = recognise(table.colnames, options.columns, source)
-    defaults = Defaults(options.default_error)
+    photometric, astrometric = _split_defaults(options.default_error)
+    defaults = Defaults(photometric)
     measurer = Measurer(table, columns, defaults, source)
     observables, notes = choose_observables(options.observables, measurer)
     defaults.check_used(observables)
@@ -119,30 +138,137 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     values = np.column_stack([one.values for one in measured])
     errors = np.column_stack([one.errors for one in measured])
     notes = [*columns.notes_on(observables), *notes, *(note for one in measured for note in one.notes)]
+    magnitudes = measurer.gaia_magnitudes()
+    _guard(observables, values, errors, magnitudes, notes)
     _refuse_empty(observables, values, measured, source)
     ids, id_columns = _identifiers(table, columns, notes)
-    parallax, parallax_error, parallax_columns = _parallaxes(table, columns, source, notes)
     where = positions(table, columns.roles, ra_unit=options.ra_unit, source=source)
     ra, dec, sky_notes = where if where is not None else (None, None, [])
     sky_columns = [columns.roles[role] for role in (*RIGHT_ASCENSION, "dec") if where and role in columns.roles]
-    used = [*id_columns, *sky_columns, *parallax_columns, *(name for one in measured for name in one.columns)]
+    parallaxes = read_parallaxes(table, columns, astrometric.get("parallax"), source, notes)
+    state = checked_zero_point(options.parallax_zero_point, _meta(table.meta, "parallax_zero_point"))
+    if state == "lindegren":
+        directions = None if ra is None or dec is None else (ra, dec)
+        parallaxes = _corrected(parallaxes, table, columns, magnitudes.get("Gaia_G"), directions, source, notes)
+        state = "applied"
+    motions = read_proper_motions(table, columns, astrometric.get("pm"), source, notes)
+    ruwe = numbers(table, columns.roles["ruwe"], source) if "ruwe" in columns.roles else None
+    reasons = _drop_reasons(ids, observables, values).astype(object)
+    cut_columns = _cut(reasons, options, table, columns, magnitudes, ruwe, source, notes)
+    used = [*id_columns, *sky_columns, *parallaxes.columns, *motions.columns, *cut_columns]
+    used += [name for one in measured for name in one.columns]
     kept = table[list(dict.fromkeys(used))] if used else table
-    reasons = _drop_reasons(ids, observables, values)
     return Ingested(
         ids=ids,
         observables=observables,
         values=values,
         errors=errors,
-        drop_reason=reasons,
-        parallax=parallax,
-        parallax_error=parallax_error,
-        parallax_zero_point=_zero_point(options.parallax_zero_point, table.meta),
+        drop_reason=reasons.astype(str),
+        parallax=parallaxes.values,
+        parallax_error=parallaxes.errors,
+        parallax_zero_point=state,
         ra=ra,
         dec=dec,
         zero_point_error=_zero_point_errors(table.meta),
         table=kept,
         notes=tuple(dict.fromkeys([*notes, *sky_notes])),
+        proper_motions=motions,
+        ruwe=ruwe,
     )
+
+
+def _split_defaults(
+    given: float | Mapping[str, float] | None,
+) -> tuple[float | dict[str, float] | None, dict[str, float]]:
+    """Part default errors into those of observables and those of astrometry."""
+    if not isinstance(given, Mapping):
+        return given, {}
+    photometric = {name: value for name, value in given.items() if name not in _ASTROMETRIC}
+    astrometric = {}
+    for name in _ASTROMETRIC:
+        if name in given:
+            value = too_noisy(f"default_error of {name}", given[name])
+            astrometric[name] = float(value) if value is not None else np.nan
+    return photometric or None, astrometric
+
+
+def _guard(
+    observables: tuple[Observable, ...],
+    values: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    magnitudes: dict[str, NDArray[np.float64]],
+    notes: list[str],
+) -> None:
+    """Count Gaia magnitudes that are biased or saturated, and colours with them, as missing."""
+    guards = guarded(magnitudes)
+    for index, observable in enumerate(observables):
+        for band in observable.bands:
+            for mask, what in guards.get(band, []):
+                lost = mask & np.isfinite(values[:, index])
+                if lost.any():
+                    notes.append(f"{observable.name}: {lost.sum()} values {what} counted as missing")
+                    values[lost, index] = errors[lost, index] = np.nan
+
+
+def _corrected(
+    parallaxes: Parallaxes,
+    table: Table,
+    columns: Columns,
+    magnitude: NDArray[np.float64] | None,
+    directions: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+    source: str,
+    notes: list[str],
+) -> Parallaxes:
+    """Take the zero point out of the parallaxes."""
+    if parallaxes.values is None or parallaxes.errors is None:
+        raise InputError("there are no parallaxes whose zero point could be corrected", source)
+    values, used, note = without_zero_point(
+        parallaxes.values, table, columns, magnitude=magnitude, directions=directions, source=source
+    )
+    notes.append(note)
+    errors = np.where(np.isfinite(values), parallaxes.errors, np.nan)
+    return Parallaxes(values, errors, [*parallaxes.columns, *used])
+
+
+def _cut(
+    reasons: NDArray[np.object_],
+    options: ReadOptions,
+    table: Table,
+    columns: Columns,
+    magnitudes: dict[str, NDArray[np.float64]],
+    ruwe: NDArray[np.float64] | None,
+    source: str,
+    notes: list[str],
+) -> list[str]:
+    """Set stars of poor quality aside where that is asked for; returns the columns that say which."""
+    max_ruwe = too_noisy("max_ruwe", options.max_ruwe)
+    max_excess = too_noisy("max_excess", options.max_excess)
+    used = [columns.roles["ruwe"]] if ruwe is not None else []
+    if max_ruwe is not None:
+        if ruwe is None:
+            raise InputError("a limit of RUWE was given, but no column holds it", source, remedy="map one: COLUMN=ruwe")
+        reasons[(reasons == "") & (ruwe > max_ruwe)] = f"RUWE above {max_ruwe:g}"
+        _note_unknown(notes, reasons, ruwe, "RUWE")
+    if max_excess is not None:
+        missing = [band for band in ("Gaia_G", "Gaia_BP", "Gaia_RP") if band not in magnitudes]
+        if "bp_rp_excess" not in columns.roles or missing:
+            remedy = "map columns, e.g. COLUMN=bp_rp_excess"
+            what = ", ".join([*missing, *(["bp_rp_excess"] if "bp_rp_excess" not in columns.roles else [])])
+            raise InputError(f"the BP/RP flux excess can't be judged without {what}", source, remedy=remedy)
+        name = columns.roles["bp_rp_excess"]
+        colour = magnitudes["Gaia_BP"] - magnitudes["Gaia_RP"]
+        excess = corrected_excess(numbers(table, name, source), colour)
+        off = np.abs(excess) > max_excess * excess_scatter(magnitudes["Gaia_G"])
+        reasons[(reasons == "") & off] = f"BP/RP flux excess off by more than {max_excess:g} sigma"
+        _note_unknown(notes, reasons, excess, "BP/RP flux excess")
+        used.append(name)
+    return used
+
+
+def _note_unknown(notes: list[str], reasons: NDArray[np.object_], values: NDArray[np.float64], what: str) -> None:
+    unknown = np.count_nonzero((reasons == "") & ~np.isfinite(values))
+    if unknown:
+        notes.append(f"{unknown} stars without a known {what} are kept")
 
 
 def _refuse_empty(
@@ -178,47 +304,6 @@ def _identifiers(table: Table, columns: Columns, notes: list[str]) -> tuple[NDAr
     return np.where(present, ids, rows), [name]
 
 
-def _parallaxes(
-    table: Table, columns: Columns, source: str, notes: list[str]
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None, list[str]]:
-    name, error_name = columns.roles.get("parallax"), columns.roles.get("parallax_error")
-    if name is None:
-        return None, None, []
-    if error_name is None:
-        notes.append(f"parallaxes are not used: column {name} has no errors beside it")
-        return None, None, []
-    parallax = as_numbers(table[name], name, source) * _to_mas(table[name], name, source)
-    error = as_numbers(table[error_name], error_name, source) * _to_mas(table[error_name], error_name, source)
-    bad = np.flatnonzero(np.isfinite(parallax) & (error <= 0))
-    if len(bad):
-        remedy = "leave the parallaxes or errors of these rows empty, or rename the column to fit without parallaxes"
-        row, value = int(bad[0]), f"{error[bad[0]]:g}"
-        raise InputError(
-            f"errors that are zero or negative: {len(bad)}, the first one here",
-            source,
-            error_name,
-            row,
-            value,
-            "errors above 0 mas",
-            remedy,
-        )
-    missing = ~np.isfinite(parallax) | ~np.isfinite(error)
-    if missing.all():
-        notes.append(f"parallaxes are not used: column {name} has no usable value")
-        return None, None, []
-    return np.where(missing, np.nan, parallax), np.where(missing, np.nan, error), [name, error_name]
-
-
-def _to_mas(column: Any, name: str, source: str) -> float:
-    unit = getattr(column, "unit", None)
-    if unit is None:
-        return 1.0
-    try:
-        return float(u.Unit(unit).to(u.mas))
-    except (u.UnitsError, ValueError, TypeError):
-        raise InputError(f"the unit of this column is {unit}", source, name, expected="mas") from None
-
-
 def _drop_reasons(
     ids: NDArray[np.str_], observables: tuple[Observable, ...], values: NDArray[np.float64]
 ) -> NDArray[np.str_]:
@@ -248,15 +333,6 @@ def remedy_for_few(reasons: Iterable[str]) -> str:
 
 def _meta(meta: Mapping[str, Any], name: str) -> Any:
     return next((value for key, value in meta.items() if str(key).lower() == name), None)
-
-
-def _zero_point(option: str | None, meta: Mapping[str, Any]) -> str:
-    given = option if option is not None else _meta(meta, "parallax_zero_point")
-    if given is None:
-        return "raw"
-    if str(given) not in ZERO_POINTS:
-        raise SettingsError.unknown("parallax_zero_point", str(given), ZERO_POINTS)
-    return str(given)
 
 
 def _zero_point_errors(meta: Mapping[str, Any]) -> dict[str, float]:

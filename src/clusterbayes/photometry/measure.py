@@ -158,6 +158,26 @@ class Measurer:
         columns = tuple(dict.fromkeys(used + error_columns))
         return Measured(np.where(missing, np.nan, values), np.where(missing, np.nan, errors), columns, notes)
 
+    def gaia_magnitudes(self) -> dict[str, NDArray[np.float64]]:
+        """Return Gaia's G, BP and RP (n_input,) [mag] as far as the table has them, whether or not they have errors.
+
+        Where a table has G and BP−RP only, BP−G follows from BP−RP (to 0.1 mag, for unreddened and reddened stars).
+        """
+        found = {
+            name: self._values(parse_observable(name))[0]
+            for name in ("Gaia_G", "Gaia_BP", "Gaia_RP")
+            if self.has_value(parse_observable(name))
+        }
+        colour = parse_observable("Gaia_BP-Gaia_RP")
+        if "Gaia_BP" not in found and colour.name in self.columns.values:
+            bp_rp = self._values(colour)[0]
+            if "Gaia_RP" in found:
+                found["Gaia_BP"] = found["Gaia_RP"] + bp_rp
+            elif "Gaia_G" in found:
+                found["Gaia_BP"] = found["Gaia_G"] + 0.30 * bp_rp + 0.09 * bp_rp**2
+                found["Gaia_RP"] = found["Gaia_BP"] - bp_rp
+        return found
+
     # --- values ------------------------------------------------------------------------------------------------------
 
     def _values(self, observable: Observable) -> tuple[NDArray[np.float64], tuple[str, ...], list[str]]:

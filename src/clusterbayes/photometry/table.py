@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -26,6 +27,11 @@ __all__ = ["FIELD_RADII", "Photometry"]
 
 # The field begins at this many radii from the centre.
 FIELD_RADII = 1.5
+
+_PER_STAR = (
+    *("ids", "values", "errors", "input_row", "parallax", "parallax_error", "ra", "dec"),
+    *("pm", "pm_error", "pm_corr", "ruwe"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +70,12 @@ class Photometry:
         SHA-256 of the input, hexadecimal.
     notes : tuple of str
         What was assumed, counted as missing or replaced.
+    pm, pm_error : ndarray, shape (n_star, 2), or None
+        Proper motions in right ascension (times cos δ) and declination, and their errors [mas/yr]; NaN where missing.
+    pm_corr : ndarray, shape (n_star,), or None
+        Correlation of the two errors; 0 where it is not known.
+    ruwe : ndarray, shape (n_star,), or None
+        Gaia's renormalised unit weight error; NaN where missing.
     """
 
     ids: NDArray[np.str_]
@@ -83,6 +95,10 @@ class Photometry:
     source: str
     checksum: str
     notes: tuple[str, ...] = field(default=())
+    pm: NDArray[np.float64] | None = None
+    pm_error: NDArray[np.float64] | None = None
+    pm_corr: NDArray[np.float64] | None = None
+    ruwe: NDArray[np.float64] | None = None
 
     # --- making one --------------------------------------------------------------------------------------------------
 
@@ -97,6 +113,8 @@ class Photometry:
         parallax_zero_point: str | None = None,
         format: str | None = None,
         ra_unit: str | None = None,
+        max_ruwe: float | None = None,
+        max_excess: float | None = None,
         source: str | None = None,
     ) -> Photometry:
         """Read photometry from a file.
@@ -111,15 +129,23 @@ class Photometry:
         columns : mapping of str to str, optional
             Input column to our name, e.g. ``{"mymag": "Gaia_G", "e_mymag": "Gaia_G_error", "star": "id"}``, for names
             that are not recognised. Our names: bands and colours, the same with "_error", and "id", "ra",
-            "ra_degs", "ra_hours", "dec", "parallax", "parallax_error".
+            "ra_degs", "ra_hours", "dec", "parallax", "parallax_error", "pm_ra", "pm_ra_error", "pm_dec",
+            "pm_dec_error", "pm_corr", "ruwe", "bp_rp_excess".
         default_error : float or mapping of str to float, optional
-            Error [mag] for observables (or single values) without one: one number for all, or by name.
-        parallax_zero_point : {"raw", "applied"}, optional
-            Whether the zero-point correction is in the parallaxes; if left out, the table's metadata say, else "raw".
+            Error [mag] for observables (or single values) without one: one number for all, or by name; "parallax" [mas]
+            and "pm" [mas/yr] are names, too.
+        parallax_zero_point : {"raw", "applied", "lindegren"}, optional
+            Whether the zero-point correction is in the parallaxes, or is to be applied here after Lindegren et al.
+            (2021, A&A 649, A4); if left out, the table's metadata say, else "raw".
         format : {"csv", "ecsv", "fits", "votable", "parquet"}, optional
             Found from the content if left out.
         ra_unit : {"deg", "hour"}, optional
             Unit of a plain right-ascension column.
+        max_ruwe : float, optional
+            Stars with a larger RUWE are set aside.
+        max_excess : float, optional
+            Stars whose BP/RP flux excess, corrected after Riello et al. (2021, A&A 649, A3), is off by more than this
+            many standard deviations are set aside.
         source : str, optional
             What to call the table in messages and provenance; the path if left out.
 
@@ -137,7 +163,7 @@ class Photometry:
         SettingsError
             If an option cannot be understood.
         """
-        options = ReadOptions(observables, columns, default_error, parallax_zero_point, ra_unit)
+        options = ReadOptions(observables, columns, default_error, parallax_zero_point, ra_unit, max_ruwe, max_excess)
         mapped_ids = {column for column, target in (columns or {}).items() if target == "id"}
 
         def text_columns(names: Iterable[str]) -> list[str]:
@@ -157,6 +183,8 @@ class Photometry:
         default_error: float | Mapping[str, float] | None = None,
         parallax_zero_point: str | None = None,
         ra_unit: str | None = None,
+        max_ruwe: float | None = None,
+        max_excess: float | None = None,
         source: str = "table",
     ) -> Photometry:
         """Take photometry from a table in memory.
@@ -165,7 +193,7 @@ class Photometry:
         ----------
         table : Table
             One row a star; anything that `astropy.table.Table` accepts. It is not changed.
-        observables, columns, default_error, parallax_zero_point, ra_unit
+        observables, columns, default_error, parallax_zero_point, ra_unit, max_ruwe, max_excess
             As in `read`.
         source : str
             What to call the table in messages and provenance.
@@ -181,7 +209,7 @@ class Photometry:
             As in `read`.
         """
         table = table if isinstance(table, Table) else Table(table)
-        options = ReadOptions(observables, columns, default_error, parallax_zero_point, ra_unit)
+        options = ReadOptions(observables, columns, default_error, parallax_zero_point, ra_unit, max_ruwe, max_excess)
         ingested = ingest(table, options, source)
         return cls._from_ingested(ingested, source, table_checksum(ingested.table))
 
@@ -210,6 +238,10 @@ class Photometry:
             source=source,
             checksum=checksum,
             notes=rows.notes,
+            pm=of_used(rows.proper_motions.values),
+            pm_error=of_used(rows.proper_motions.errors),
+            pm_corr=of_used(rows.proper_motions.correlation),
+            ruwe=of_used(rows.ruwe),
         )
 
     # --- what it holds -----------------------------------------------------------------------------------------------
@@ -256,6 +288,9 @@ class Photometry:
         if self.parallax is not None:
             count = int(np.isfinite(self.parallax).sum())
             lines.append(f"  parallax: {count} values, zero point {self.parallax_zero_point}")
+        if self.pm is not None:
+            count = int(np.isfinite(self.pm[:, 0]).sum())
+            lines.append(f"  proper motion: {count} values")
         lines += [f"  left out: {count} ({reason})" for reason, count in self.dropped.items()]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
@@ -282,21 +317,9 @@ class Photometry:
         reasons[self.input_row] = np.broadcast_to(np.asarray(reason, dtype=object), (self.n_star,))
         reasons[self.input_row[index]] = ""
 
-        def part(array: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-            return None if array is None else array[index]
-
-        return replace(
-            self,
-            ids=self.ids[index],
-            values=self.values[index],
-            errors=self.errors[index],
-            input_row=self.input_row[index],
-            drop_reason=reasons.astype(str),
-            parallax=part(self.parallax),
-            parallax_error=part(self.parallax_error),
-            ra=part(self.ra),
-            dec=part(self.dec),
-        )
+        parts: dict[str, Any] = {name: getattr(self, name) for name in _PER_STAR}
+        kept: dict[str, Any] = {name: None if part is None else part[index] for name, part in parts.items()}
+        return replace(self, drop_reason=reasons.astype(str), **kept)
 
     def keep(self, mask: ArrayLike, reason: str) -> Photometry:
         """Return the photometry of the stars where a mask is true.

@@ -64,7 +64,7 @@ def test_any_names_can_be_looked_at(names):
 
 
 @pytest.mark.parametrize(
-    "name", ["E(B-V)", "A_V", "M_G", "pmra", "pmdec_error", "ruwe", "radius_deg", "mass", "g_ps1", "v"]
+    "name", ["E(B-V)", "A_V", "M_G", "pmra", "pmdec_error", "ruwe", "radius_deg", "mass", "g_lsst", "v"]
 )
 def test_other_columns_are_left_alone(name):
     columns = recognise([name])

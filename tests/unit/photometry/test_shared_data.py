@@ -57,7 +57,7 @@ def test_a_table_is_read_as_its_entry_says(shared_data, truth, name):
     assert (photometry.n_input, photometry.n_star) == USED[name]
     assert photometry.observables == tuple(parse_observable(text) for text in row["observables"].split(";"))
     known = np.isfinite(photometry.values)
-    assert known.mean() > 0.9
+    assert known.mean() > 0.75  # colours with a BP beyond 20.3 count as missing
     np.testing.assert_array_equal(known, np.isfinite(photometry.errors))
     assert (photometry.errors[known] > 0).all()
     if row["ra"]:
