@@ -143,8 +143,8 @@ CASES = [
     ("good.csv --fix log_age=12", "log_age|12|6 to 10"),
     ("good.csv --fix logage=9", "unknown parameter 'logage'|Did you mean log_age"),
     ("good.csv --fix a_v=blue", "--fix|a_v=0.1"),
-    ("good.csv --grid mist", "no grid 'mist'|parsec"),
-    ("good.csv --grid good.csv", "good.csv|cannot be read as a grid"),
+    ("good.csv --grid padova", "no grid 'padova'|parsec"),
+    ("good.csv --grid good.csv", "good.csv|cannot be read as an isochrone grid"),
     ("good.csv --model-error some", "--model-error|default"),
     ("good.csv --steps 0", "--steps|1"),
     ("good.csv --example ruprecht147", "either a table or --example"),
@@ -165,7 +165,7 @@ SIMULATIONS = [
     ("--bands G,G", "--bands|each once"),
     ("--bands G,Q", "unknown band 'Q'"),
     ("--n-members 0 --n-field 0", "at least one star"),
-    ("--grid mist", "no grid 'mist'"),
+    ("--grid padova", "no grid 'padova'"),
 ]
 
 

@@ -18,6 +18,7 @@ from astropy.table import Table, vstack
 
 import clusterbayes
 from clusterbayes import FitResult
+from clusterbayes.isochrones import IsochroneGrid
 
 FILES = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png"}
 PROMISED = {
@@ -222,7 +223,14 @@ def test_provenance_says_what_was_fitted(fitted, folder):
     provenance = document(fitted[0] / "summary.json")["provenance"]
     assert provenance["input"]["checksum"] == hashlib.sha256((folder / "stars.csv").read_bytes()).hexdigest()
     grid = json.loads(succeed("grid", "info", "parsec", "--json", cwd=folder).stdout)
-    assert provenance["grid"] == {"name": "parsec", "digest": grid["digest"]}
+    loaded = IsochroneGrid.load("parsec", bands=("G", "BP", "RP"))
+    assert provenance["grid"] == {
+        "name": "parsec",
+        "digest": loaded.digest,  # of the file, the dust and the refinement together
+        "file_digest": grid["digest"],
+        "extinction_law": "tables",
+        "r_v": 3.1,
+    }
     assert provenance["seed"] == 5
     assert provenance["package_version"] == clusterbayes.__version__
     assert provenance["settings"]["model_error"] == "none"

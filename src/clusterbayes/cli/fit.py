@@ -42,7 +42,7 @@ class _Request:
             return Photometry.read(self.table or "", **self.reading)
         changed = [name for name, value in self.reading.items() if value is not None]
         if changed:
-            remedy = "leave out --observables, --map, --default-error and --parallax-zero-point with --example"
+            remedy = "leave out --observables, --map, --default-error and what else says how to read, with --example"
             raise SettingsError("the example is read as it is", "--example", ", ".join(changed), remedy=remedy)
         return example(self.example)
 
@@ -138,23 +138,99 @@ def fit(
         typer.Option(
             metavar="LIMIT",
             help="Magnitude limit of the sample (mag): auto finds the faint one, none sets "
-            "none, Gaia_G=18 or Gaia_G=5..18 (bright..faint) says it.",
+            "none, Gaia_G=18 or Gaia_G=5..18 (bright..faint) says it. Limits in other bands follow after commas, "
+            "e.g. auto,2MASS_Ks=14.",
             rich_help_panel=_DATA,
         ),
     ] = "auto",
-    parallax_zero_point: Annotated[
-        Literal["raw", "applied"] | None,
+    completeness: Annotated[
+        Path | None,
         typer.Option(
-            help="Whether the parallaxes (mas) already include the zero-point correction. The table's own "
-            "word if left out, else raw.",
+            metavar="FILE",
+            help="Table with the columns magnitude (of the primary band, mag) and fraction: the share of the stars "
+            "that the catalogue holds.",
             rich_help_panel=_DATA,
             show_default=False,
         ),
     ] = None,
+    max_error: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Drop stars with a larger error, e.g. Gaia_BP=0.05 (mag) or parallax=0.1 (mas). What that does to "
+            "each magnitude is estimated and modelled. May be repeated.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
+    parallax_zero_point: Annotated[
+        Literal["raw", "applied", "lindegren"] | None,
+        typer.Option(
+            help="Whether the parallaxes (mas) already include the zero-point correction; lindegren applies that of "
+            "Gaia star by star. The table's own word if left out, else raw.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
+    max_ruwe: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="Leave out stars with a larger RUWE, e.g. 1.4.", rich_help_panel=_DATA, show_default=False
+        ),
+    ] = None,
+    max_excess: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SIGMA",
+            help="Leave out stars whose BP/RP flux excess is off by more standard deviations, e.g. 5.",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
+    proper_motion: Annotated[
+        Literal["auto", "use", "ignore"],
+        typer.Option(
+            help="Whether proper motions (mas/yr) tell members from field stars. auto uses them unless the stars were "
+            "selected by them.",
+            rich_help_panel=_DATA,
+        ),
+    ] = "auto",
+    pm_window: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIMITS",
+            help="Proper motions (mas/yr) that the table was cut at: RA,DEC,RADIUS (a circle) or LOW..HIGH,LOW..HIGH "
+            "(a box).",
+            rich_help_panel=_DATA,
+            show_default=False,
+        ),
+    ] = None,
+    positions: Annotated[
+        bool,
+        typer.Option(
+            help="With --center and --radius: whether members gather about the centre, as field stars don't.",
+            rich_help_panel=_DATA,
+        ),
+    ] = True,
     grid: Annotated[
         str,
         typer.Option(metavar="NAME|FILE", help="Isochrones; see 'clusterbayes grid list'.", rich_help_panel=_MODEL),
     ] = "parsec",
+    extinction_law: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How dust dims the bands: tables follows each star's spectrum; CCM89, F19, G23 and others are "
+            "published laws; astromancer is that teaching tool's.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = "tables",
+    r_v: Annotated[
+        float,
+        typer.Option(
+            "--r-v", metavar="X", help="Ratio of total to selective extinction, A_V/E(B-V).", rich_help_panel=_MODEL
+        ),
+    ] = 3.1,
     model_error: Annotated[
         Literal["default", "none"],
         typer.Option(
@@ -163,6 +239,30 @@ def fit(
             rich_help_panel=_MODEL,
         ),
     ] = "default",
+    mass_function: Annotated[
+        Literal["kroupa", "chabrier", "chabrier-single", "salpeter"],
+        typer.Option(
+            help="Mass function of single stars and primaries: Kroupa 2001 with both slopes sampled, Chabrier 2003 for "
+            "systems or for single stars, Salpeter 1955.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = "kroupa",
+    binary_law: Annotated[
+        Literal["flat", "power", "moe2017"],
+        typer.Option(
+            help="Mass ratios of binaries, from 0.1 to 1: all equally frequent, a power law with a sampled slope, or "
+            "Moe & Di Stefano 2017 for solar-type stars.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = "flat",
+    counts: Annotated[
+        Literal["model", "ignore"],
+        typer.Option(
+            help="Whether the number of stars along the sequence says something. ignore is for lists of members of "
+            "whom nobody knows how they were chosen.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = "model",
     prior: Annotated[
         list[str],
         typer.Option(
@@ -251,12 +351,24 @@ def fit(
             "columns": parse_pairs(column_map, "--map", "COLUMN=NAME, e.g. mymag=V", at_last=True) or None,
             "default_error": parse_default_error(default_error),
             "parallax_zero_point": parallax_zero_point,
+            "max_ruwe": max_ruwe,
+            "max_excess": max_excess,
         },
         fitting={
             "grid": grid,
+            "extinction_law": extinction_law,
+            "r_v": r_v,
             "center": parse_center(center),
             "radius": radius,
             "mag_limit": mag_limit,
+            "completeness": completeness,
+            "max_error": parse_numbers(max_error, "--max-error", "NAME=VALUE, e.g. Gaia_BP=0.05") or None,
+            "mass_function": mass_function,
+            "binary_law": binary_law,
+            "counts": counts,
+            "proper_motion": proper_motion,
+            "pm_window": pm_window,
+            "positions": positions,
             "model_error": model_error,
             "priors": parse_pairs(prior, "--prior", "NAME=SPEC, e.g. mh=normal(0,0.1)") or None,
             "fixed": parse_numbers(fix, "--fix", "NAME=VALUE, e.g. a_v=0.1") or None,

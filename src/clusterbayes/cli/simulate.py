@@ -56,9 +56,32 @@ def simulate(
     parallax: Annotated[
         bool, typer.Option("--parallax", help="Add parallaxes (mas) with errors.", rich_help_panel=_SAMPLE)
     ] = False,
+    proper_motion: Annotated[
+        bool, typer.Option("--proper-motion", help="Add proper motions (mas/yr) with errors.", rich_help_panel=_SAMPLE)
+    ] = False,
+    positions: Annotated[
+        bool,
+        typer.Option("--positions", help="Add places (deg) in a circle about the cluster.", rich_help_panel=_SAMPLE),
+    ] = False,
     grid: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="Isochrones; see 'clusterbayes grid list'.")
     ] = "parsec",
+    extinction_law: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How dust dims the bands: tables follows each star's spectrum; CCM89, F19, G23 and others are "
+            "published laws; astromancer is that teaching tool's.",
+        ),
+    ] = "tables",
+    r_v: Annotated[
+        float,
+        typer.Option(
+            "--r-v",
+            metavar="X",
+            help="Ratio of total to selective extinction, A_V/E(B-V).",
+        ),
+    ] = 3.1,
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same one gives the same table.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE and its truth.")] = False,
 ) -> None:
@@ -92,13 +115,20 @@ def simulate(
         if not math.isfinite(value):
             raise SettingsError("a number was expected", option, value)
 
+    from clusterbayes.cli.progress import reporting
     from clusterbayes.isochrones import IsochroneGrid
     from clusterbayes.model.simulate import simulate_cluster
 
-    isochrones = IsochroneGrid.load(grid, bands=names)
+    with reporting(quiet=False) as tell:
+        isochrones = IsochroneGrid.load(grid, bands=names, law=extinction_law, r_v=r_v, progress=tell)
     cluster = (log_age, mh, dist_mod, a_v, binary_frac, n_members, n_field)
-    made = simulate_cluster(*cluster, grid=isochrones, bands=names, mag_limit=limit, seed=seed, parallax=parallax)
-    origin = {"bands": names, "mag_limit": limit, "grid": {"name": isochrones.name, "digest": isochrones.digest}}
+    made = simulate_cluster(
+        *cluster, grid=isochrones, bands=names, mag_limit=limit, seed=seed,
+        parallax=parallax, proper_motion=proper_motion, positions=positions,
+    )  # fmt: skip
+    known = {"name": isochrones.name, "digest": isochrones.digest}
+    dust = {"extinction_law": isochrones.metadata.get("law"), "r_v": isochrones.r_v}
+    origin = {"bands": names, "mag_limit": limit, "grid": known | dust}
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(made.table, out)
     write_json({**made.truth, **origin}, truth_file)

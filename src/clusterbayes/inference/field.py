@@ -2,7 +2,7 @@
 
 A control field gives the shape directly. Without one, field and cluster are learned in turns: fit the cluster, weigh
 every star by its probability of being field, refit the field with few wide components, until the member fraction
-settles. Parallaxes that the control field lacks are learned from the sample in the same way.
+settles. Parallaxes and proper motions that the control field lacks are learned from the sample in the same way.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from clusterbayes.model.cluster import ClusterModel, Observed
+from clusterbayes.model.cuts import share_inside
 from clusterbayes.model.field import FieldDensity
-from clusterbayes.model.selection import NO_LIMIT
+from clusterbayes.model.selection import NO_LIMIT, ErrorCurve
 from clusterbayes.photometry import Photometry
 
 __all__ = ["MIN_CONTROL", "FieldLearner"]
@@ -22,6 +23,10 @@ MIN_CONTROL = 20
 # branch or the upper main sequence and take them from the cluster.
 _WIDE = 0.8
 _N_WIDE = 2
+_N_DRAWN = 20_000  # random stars that shares within limits are counted over
+# Proper motions of field stars have a narrow core and wide wings, and their density has to be right where the cluster
+# is; what it is learned from leaves the cluster out by the members' proper motions themselves.
+_N_MOTION, _MOTION_SCALE = 3, 0.3
 
 
 class FieldLearner:
@@ -43,31 +48,39 @@ class FieldLearner:
 
     def __init__(self, model: ClusterModel, control: Photometry | None, seed: int) -> None:
         self.model, self.seed = model, seed
-        self.values, self.errors, kinds = model.observed.field_columns()
+        observed = model.observed
+        self.values, self.errors, kinds = observed.field_columns()
         self.kinds = ["magnitude" if kind else "other" for kind in kinds]
-        self.n_photometric = len(model.observed.observables)
+        n, n_columns = len(observed.observables), self.values.shape[1]
+        n_pm = observed.pm.shape[1] if observed.pm.shape[0] else 0
+        self.photometric, self.motions = list(range(n)), list(range(n_columns - n_pm, n_columns))
+        self.parallax = list(range(n, n_columns - n_pm))
         self.limits = _limits(model, control)
         self.control: FieldDensity | None = None
-        self.learns = True
+        self.known: list[int] = []  # columns that the control field describes
         if control is not None:
             self._use_control(control)
+        self.learns = len(self.known) < n_columns
 
     def _use_control(self, control: Photometry) -> None:
-        observed = Observed.arrange(control, self.model.selection.band)
-        values, errors, _ = observed.field_columns()
-        n_columns = self.n_photometric
-        if values.shape[1] == self.values.shape[1]:
-            has_parallax = np.isfinite(values[:, -1]) if values.shape[1] > n_columns else np.ones(values.shape[0], bool)
-            if np.count_nonzero(has_parallax) >= MIN_CONTROL:
-                n_columns = values.shape[1]
-        self.learns = n_columns < self.values.shape[1]
+        observed = Observed.arrange(control, self.model.selection.band, proper_motion=bool(self.motions))
+        values, errors = [observed.values], [observed.errors]
+        self.known = list(self.photometric)
+        for columns, value, error in (
+            (self.parallax, observed.parallax, observed.parallax_error),
+            (self.motions, observed.pm, observed.pm_error),
+        ):
+            if columns and np.isfinite(value).sum() >= len(columns) * MIN_CONTROL:
+                self.known += columns
+                values.append(value)
+                errors.append(error)
         self.control = FieldDensity.fit(
-            values[:, :n_columns],
-            errors[:, :n_columns],
+            np.column_stack(values),
+            np.column_stack(errors),
             limits=self.limits,
-            kinds=self.kinds[:n_columns],
+            kinds=[self.kinds[c] for c in self.known],
             rng=np.random.default_rng(self.seed),
-            cover=self.values[:, :n_columns],
+            cover=self.values[:, self.known],
         )
 
     def initial(self) -> np.ndarray:
@@ -76,13 +89,14 @@ class FieldLearner:
         A density learned from a sample that is mostly cluster would describe the cluster, and nothing would be left to
         find.
         """
-        if self.control is not None and not self.learns:
+        if not self.learns:
             return self.density(np.zeros(self.values.shape[0]))
-        flat = self.model.observed.outlier_density(self.model.selection)
-        if self.values.shape[1] > self.n_photometric:
-            parallax = self.values[:, -1]
-            low, high = np.nanpercentile(parallax, [2.0, 98.0])
-            flat = np.where(np.isfinite(parallax), flat / max(high - low, 0.1), flat)
+        flat = self.model.observed.outlier_density(self.model.selection, conditional=self.model.conditional)
+        for columns, narrowest in ((self.parallax, 0.1), (self.motions, 1.0)):
+            for column in columns:
+                value = self.values[:, column]
+                low, high = np.nanpercentile(value, [2.0, 98.0])
+                flat = np.where(np.isfinite(value), flat / max(high - low, narrowest), flat)
         result = np.empty(flat.size)
         result[self.model.observed.order] = flat
         return result
@@ -95,28 +109,80 @@ class FieldLearner:
         return result
 
     def _log_density(self, p_field: np.ndarray) -> np.ndarray:
-        """Log field density of the sorted stars."""
-        if self.control is not None and not self.learns:
-            return self.control.log_density(self.values, self.errors)
-        n = self.n_photometric
-        columns = list(range(self.values.shape[1])) if self.control is None else [0, *range(n, self.values.shape[1])]
-        values, errors = self.values[:, columns], self.errors[:, columns]
-        learned = FieldDensity.fit(
-            values,
-            errors,
+        """Log field density of the sorted stars: a factor that a control field gives, and factors that are learned."""
+        if self.control is not None:
+            total = self.control.log_density(self.values[:, self.known], self.errors[:, self.known])
+            total -= self._log_selected(self.control, self.known)
+            if set(self.motions) <= set(self.known):
+                total -= self._log_in_window(self.control, self.known)
+            if self.parallax and not set(self.parallax) <= set(self.known):
+                total += self._conditional(
+                    p_field, [0, *self.parallax], self.parallax, n_components=_N_WIDE, scale=_WIDE
+                )
+        else:
+            columns = [*self.photometric, *self.parallax]
+            learned = self._learned(p_field, columns, n_components=_N_WIDE, scale=_WIDE)
+            total = learned.log_density(self.values[:, columns], self.errors[:, columns])
+            total -= self._log_selected(learned, columns)
+        if self.motions and not set(self.motions) <= set(self.known):
+            columns = [0, *self.parallax, *self.motions]
+            total += self._conditional(p_field, columns, self.motions, n_components=_N_MOTION, scale=_MOTION_SCALE)
+        return total
+
+    def _learned(self, p_field: np.ndarray, columns: list[int], *, n_components: int, scale: float) -> FieldDensity:
+        return FieldDensity.fit(
+            self.values[:, columns],
+            self.errors[:, columns],
             limits=self.limits,
             kinds=[self.kinds[c] for c in columns],
             weights=p_field,
-            n_components=_N_WIDE,
-            min_scale=_WIDE,
+            n_components=n_components,
+            min_scale=scale,
             rng=np.random.default_rng(self.seed),
         )
-        if self.control is None:
-            return learned.log_density(values, errors)
+
+    def _conditional(
+        self, p_field: np.ndarray, columns: list[int], wanted: list[int], *, n_components: int, scale: float
+    ) -> np.ndarray:
+        """Log density (n_star,) of the wanted columns given the other ones, learned from the stars that are field."""
+        learned = self._learned(p_field, columns, n_components=n_components, scale=scale)
+        values, errors = self.values[:, columns], self.errors[:, columns]
         alone = values.copy()
-        alone[:, 1:] = np.nan
-        parallax = learned.log_density(values, errors) - learned.log_density(alone, errors)
-        return self.control.log_density(self.values[:, :n], self.errors[:, :n]) + parallax
+        alone[:, [columns.index(c) for c in wanted]] = np.nan
+        result = learned.log_density(values, errors) - learned.log_density(alone, errors)
+        return result - self._log_in_window(learned, columns) if wanted == self.motions else result
+
+    def _log_selected(self, density: FieldDensity, columns: list[int]) -> np.ndarray | float:
+        """Log of what a density is to be divided by: the share within limits of other bands, the magnitude's density.
+
+        The second one where the model is conditional on the primary magnitude. The share is counted over random stars
+        of the density with the errors of the sample.
+        """
+        total: np.ndarray | float = 0.0
+        if self.model.conditional:
+            alone = np.full((self.values.shape[0], len(columns)), np.nan)
+            alone[:, 0] = self.values[:, 0]
+            total = density.log_density(alone, self.errors[:, columns])
+        if self.model.selection.others:
+            rng = np.random.default_rng(self.seed)
+            points = density.sample(_N_DRAWN, rng)[:, : len(self.photometric)]
+            for a in range(1, points.shape[1]):
+                if np.isfinite(self.values[:, a]).any():
+                    curve = ErrorCurve.fit(self.values[:, 0], self.errors[:, a])
+                    points[:, a] += curve(points[:, 0]) * rng.normal(size=len(points))
+            at = self.values[:, 0] if self.model.conditional else None
+            observables = self.model.observed.observables
+            total = total + np.log(share_inside(observables, points, self.model.selection.others, at))
+        return total
+
+    def _log_in_window(self, density: FieldDensity, columns: list[int]) -> np.ndarray:
+        """Log share (n_star,) of the field's proper motions within the window, 0 where a star has none."""
+        window = self.model.pm_window
+        if not window.size or not self.motions:
+            return np.zeros(self.values.shape[0])
+        pair = [columns.index(c) for c in self.motions]
+        share = density.share_in_window(self.values[:, columns], self.errors[:, columns], pair, window)
+        return np.log(np.where(np.isfinite(self.values[:, self.motions[0]]), np.maximum(share, 1e-9), 1.0))
 
 
 def _limits(model: ClusterModel, control: Photometry | None) -> tuple[float, float]:

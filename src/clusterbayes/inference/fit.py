@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,15 +19,22 @@ import numpy as np
 from astropy.table import Table
 
 from clusterbayes.errors import FitError, InputError, SettingsError
-from clusterbayes.inference.field import MIN_CONTROL, FieldLearner
+from clusterbayes.inference.field import FieldLearner
+from clusterbayes.inference.motions import choose_motions
 from clusterbayes.inference.progress import STAGES, Progress, QuietProgress
 from clusterbayes.inference.sampler import Chain, SamplingOptions, sample
 from clusterbayes.inference.search import find_modes, normal_posterior
+from clusterbayes.inference.selecting import described, select
 from clusterbayes.isochrones import IsochroneGrid
-from clusterbayes.model.cluster import DEFAULT_TOLERANCE, FINE_MASS_RATIOS, ClusterModel, MassRatios, StarProperties
+from clusterbayes.isochrones.certified import certified_floor
+from clusterbayes.isochrones.extinction import check_extinction_law
+from clusterbayes.model.astrometry import parse_window
+from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
+from clusterbayes.model.cluster import DEFAULT_TOLERANCE, ClusterModel, StarProperties
+from clusterbayes.model.completeness import Completeness
 from clusterbayes.model.parameters import ParameterSet, default_priors, unit_of
 from clusterbayes.model.priors import Prior
-from clusterbayes.model.selection import NO_LIMIT, Selection, find_faint_limit, parse_limits
+from clusterbayes.model.selection import NO_LIMIT, Selection
 from clusterbayes.photometry import Photometry
 from clusterbayes.results.result import Curve, FitResult
 
@@ -47,6 +54,10 @@ class _Sample:
     control: Photometry | None
     selection: Selection
     notes: list[str]
+    pm_window: tuple[float, ...] = ()
+    pm_priors: tuple[Prior, Prior] | None = None
+    start: dict[str, float] = field(default_factory=dict)
+    circle: tuple[float, float, float] | None = None
 
 
 def fit_cluster(
@@ -57,9 +68,19 @@ def fit_cluster(
     center: tuple[float, float] | None = None,
     radius: float | None = None,
     mag_limit: str = "auto",
+    completeness: Completeness | str | Path | None = None,
+    max_error: Mapping[str, float] | None = None,
+    counts: str = "model",
+    mass_function: str = "kroupa",
+    binary_law: str = "flat",
+    proper_motion: str = "auto",
+    pm_window: str | Sequence[float] | None = None,
+    positions: bool = True,
     model_error: str = "default",
     priors: Mapping[str, str | Prior] | None = None,
     fixed: Mapping[str, float] | None = None,
+    extinction_law: str = "tables",
+    r_v: float = 3.1,
     seed: int = 1,
     sampling: SamplingOptions | None = None,
     progress: Progress | None = None,
@@ -82,12 +103,38 @@ def fit_cluster(
         [deg]
     mag_limit : str
         ``auto`` finds the faint limit, ``none`` sets none; ``Gaia_G=18``, ``Gaia_G=5..18`` (bright..faint) [mag].
+        Limits in other bands follow after commas: ``auto,2MASS_Ks=14``.
+    completeness : Completeness or path, optional
+        Share of the stars that the catalogue holds against the primary magnitude; a path is a table with the columns
+        `magnitude` and `fraction`.
+    max_error : mapping, optional
+        Largest error by name of an observable [mag] or ``parallax`` [mas]. Stars above it are dropped, and which share
+        of the stars of a magnitude that leaves is estimated from the catalogue and becomes part of the completeness.
+    counts : {"model", "ignore"}
+        Whether the number of stars along the sequence says something; ``ignore`` is for lists of members of whom
+        nobody knows how they were chosen.
+    mass_function : str
+        One of `clusterbayes.model.imf.MASS_FUNCTIONS`.
+    binary_law : str
+        One of `clusterbayes.model.binaries.BINARY_LAWS`.
+    proper_motion : {"auto", "use", "ignore"}
+        Whether proper motions tell members from field stars; ``auto`` uses them unless the sample was selected by them.
+    pm_window : str or sequence of float, optional
+        Limits of the catalogue's proper motions [mas/yr]: ``RA,DEC,RADIUS`` or ``LOW..HIGH,LOW..HIGH``. Stars outside
+        are set aside, and the densities are normalised within.
+    positions : bool
+        Whether the distances of the stars from `center` tell members from field stars.
     model_error : {"default", "none"}
         Whether floors, zero points and colour discrepancies of the models are sampled, or zero.
     priors : mapping, optional
         Parameter name to prior, for instance ``{"mh": "normal(0, 0.2)"}``.
     fixed : mapping, optional
         Parameter name to the value at which it is held.
+    extinction_law : str
+        One of `clusterbayes.isochrones.extinction.EXTINCTION_LAWS`: "tables" follows every star's spectrum; "F19",
+        "G23", "CCM89" and others are published laws; "astromancer" is the one of the Astromancer teaching tool.
+    r_v : float
+        Ratio of total to selective extinction, A(V)/E(B-V).
     seed : int
         The same seed, input and versions give the same numbers, whatever the number of threads.
     sampling : SamplingOptions, optional
@@ -131,15 +178,25 @@ def fit_cluster(
 
     if model_error not in ("default", "none"):
         raise SettingsError(f"model_error={model_error!r} must be 'default' or 'none'")
+    check_extinction_law(extinction_law, r_v)
     try:
         stage("ingest")
         taken, control = _ingest(photometry, control, center, radius)
         stage("select")
-        chosen = _select(taken, control, mag_limit)
+        chosen = _Sample(*select(taken, control, mag_limit, completeness, max_error))
+        chosen = _with_astrometry(
+            chosen, proper_motion, parse_window(pm_window), priors,
+            (*center, radius) if positions and center is not None and radius is not None else None,
+        )  # fmt: skip
         stage("load_grid")
-        grid = grid if isinstance(grid, IsochroneGrid) else IsochroneGrid.load(grid, bands=chosen.photometry.bands)
-        parameters = _parameters(chosen.photometry, grid, model_error, priors, fixed)
-        model = _build(chosen, grid, parameters, exact=model_error == "none", n_threads=n_threads)
+        limited = [limit.band for limit in chosen.selection.others]
+        grid = _load_grid(grid, tuple(dict.fromkeys([*chosen.photometry.bands, *limited])), extinction_law, r_v, report)
+        chosen.notes.extend(_held_by_grid(grid))
+        laws = {"mass_law": mass_function, "binary_law": binary_law}
+        parameters = _parameters(chosen, grid, model_error, priors, fixed, laws)
+        model = _build(
+            chosen, grid, parameters, exact=model_error == "none", n_threads=n_threads, counts=counts, **laws
+        )
         stage("search")
         learner = FieldLearner(model, chosen.control, int(rng.integers(2**31)))
         model, modes = find_modes(model, learner, report=report)
@@ -154,8 +211,11 @@ def fit_cluster(
         stage("diagnose")
         stage("summarize")
         settings = {
-            "center": center, "radius": radius, "mag_limit": mag_limit, "model_error": model_error,
-            "sampling": asdict(options) | {"n_threads": None}, "selection": _described(chosen.selection),
+            "center": center, "radius": radius, "mag_limit": mag_limit, "proper_motion": chosen.pm_priors is not None,
+            "pm_window": list(chosen.pm_window) or None, "positions": chosen.circle is not None,
+            "model_error": model_error, "counts": counts, "mass_function": mass_function, "binary_law": binary_law,
+            "max_error": dict(max_error or {}), "sampling": asdict(options) | {"n_threads": None},
+            "selection": described(chosen.selection),
             "n_control": 0 if chosen.control is None else chosen.control.n_star, "n_modes": len(modes),
             "likelihood_power": model.power,
         }  # fmt: skip
@@ -164,8 +224,39 @@ def fit_cluster(
         display.close()
 
 
+def _load_grid(
+    grid: IsochroneGrid | str | Path,
+    bands: tuple[str, ...],
+    law: str,
+    r_v: float,
+    report: Callable[[float, str], None],
+) -> IsochroneGrid:
+    """Load the grid; one that is loaded already keeps its extinction, and another law for it is refused."""
+    if not isinstance(grid, IsochroneGrid):
+        return IsochroneGrid.load(
+            grid, bands=bands, law=law, r_v=r_v, progress=lambda text, fraction: report(100.0 * fraction, text)
+        )
+    own = (str(grid.metadata.get("law", "its own")), grid.r_v)
+    if (law, r_v) not in (own, ("tables", 3.1)):
+        raise SettingsError(
+            f"the grid {grid.name} was loaded with the extinction law {own[0]} at R_V = {own[1]:g}",
+            "extinction_law",
+            f"{law} at R_V = {r_v:g}",
+            remedy="give the grid's name, or load it with law= and r_v=",
+        )
+    return grid
+
+
 def _build(
-    chosen: _Sample, grid: IsochroneGrid, parameters: ParameterSet, *, exact: bool, n_threads: int
+    chosen: _Sample,
+    grid: IsochroneGrid,
+    parameters: ParameterSet,
+    *,
+    exact: bool,
+    n_threads: int,
+    counts: str,
+    mass_law: str,
+    binary_law: str,
 ) -> ClusterModel:
     """Build the model: as fine as the grid allows where it is taken to be exact, else as fine as its errors deserve."""
     return ClusterModel(
@@ -174,18 +265,14 @@ def _build(
         parameters,
         chosen.selection,
         n_threads=n_threads,
-        mass_ratios=MassRatios(FINE_MASS_RATIOS) if exact else MassRatios(),
+        mass_ratios=MassRatios(FINE_MASS_RATIOS if exact else MassRatios().nodes, binary_law),
+        mass_law=mass_law,
+        counts=counts,
         tolerance=np.inf if exact else DEFAULT_TOLERANCE,
         thin=1 if exact else 2,
+        pm_window=chosen.pm_window,
+        circle=chosen.circle,
     )
-
-
-def _described(selection: Selection) -> dict:
-    limits = {
-        "bright": selection.bright if selection.bright > -NO_LIMIT else None,
-        "faint": selection.faint if selection.faint < NO_LIMIT else None,
-    }
-    return {"band": selection.band, **limits, "reason": selection.reason}
 
 
 def _ingest(
@@ -222,61 +309,31 @@ def _ingest(
     return photometry, control
 
 
-def _select(photometry: Photometry, control: Photometry | None, mag_limit: str) -> _Sample:
-    """Find the primary band and its limits, and drop what lies outside."""
-    magnitudes = {o.bands[0]: i for i, o in enumerate(photometry.observables) if o.is_magnitude}
-    if not magnitudes:
-        raise InputError(
-            "the observables hold no magnitude, only colours", source=photometry.source,
-            remedy="add a magnitude to the observables, for instance G,BP-RP",
-        )  # fmt: skip
-    count = {band: int(np.isfinite(photometry.values[:, i]).sum()) for band, i in magnitudes.items()}
-    primary, bright, faint = max(count, key=lambda band: count[band]), -NO_LIMIT, NO_LIMIT
-    if mag_limit not in ("auto", "none"):
-        primary, bright, faint = parse_limits(mag_limit)
-        if primary not in magnitudes:
-            raise SettingsError(
-                f"the magnitude limit is in {primary}, which is not among the magnitudes {', '.join(magnitudes)}",
-                remedy=f"set the limit in one of them, or add {primary} to the observables",
-            )
-    values = photometry.values[:, magnitudes[primary]]
-    photometry = photometry.keep(np.isfinite(values), f"no {primary}, the band of the magnitude limit")
-    photometry.require(_MIN_STARS)
-    values = photometry.values[:, magnitudes[primary]]
-    reason = "given" if mag_limit != "none" else "no limit"
-    if mag_limit == "auto":
-        faint, reason = find_faint_limit(values)
-        faint = round(faint, 3)
-    selection = Selection(primary, bright, faint, reason)
-    photometry = photometry.keep(values <= faint, f"fainter than the limit {primary}={faint:g}")
-    values = photometry.values[:, magnitudes[primary]]
-    photometry = photometry.keep(values >= bright, f"brighter than the limit {primary}={bright:g}")
-    photometry.require(_MIN_STARS)
-    notes = list(photometry.notes)
-    if mag_limit == "auto":
-        notes.append(f"faint limit {primary}={faint:g} found from the data ({reason})")
-    if control is not None:
-        control = _select_control(control, selection, notes)
-    return _Sample(photometry, control, selection, notes)
-
-
-def _select_control(control: Photometry, selection: Selection, notes: list[str]) -> Photometry | None:
-    column = [o.is_magnitude and o.bands[0] == selection.band for o in control.observables].index(True)
-    inside = selection.inside(control.values[:, column])
-    control = control.keep(inside, f"outside the limits of {selection.band}")
-    if control.n_star < MIN_CONTROL:
-        notes.append(f"only {control.n_star} control stars within the limits: the field is learned from the sample")
-        return None
-    return control
+def _with_astrometry(
+    chosen: _Sample,
+    proper_motion: str,
+    window: tuple[float, ...],
+    priors: Mapping[str, str | Prior] | None,
+    circle: tuple[float, float, float] | None,
+) -> _Sample:
+    """Decide on proper motions and places."""
+    motions = choose_motions(chosen.photometry, chosen.control, proper_motion, window, priors)
+    motions.photometry.require(_MIN_STARS)
+    return replace(
+        chosen, photometry=motions.photometry, control=motions.control, notes=[*chosen.notes, *motions.notes],
+        pm_window=window, pm_priors=motions.priors, start=motions.start, circle=circle,
+    )  # fmt: skip
 
 
 def _parameters(
-    photometry: Photometry,
+    chosen: _Sample,
     grid: IsochroneGrid,
     model_error: str,
     priors: Mapping[str, str | Prior] | None,
     fixed: Mapping[str, float] | None,
+    laws: Mapping[str, str],
 ) -> ParameterSet:
+    photometry = chosen.photometry
     has_parallax = photometry.parallax is not None and np.isfinite(photometry.parallax).any()
     default, held = default_priors(
         log_age_range=(grid.log_age[0], grid.log_age[-1]),
@@ -285,11 +342,27 @@ def _parameters(
         parallax_zero_point=(photometry.parallax_zero_point or "raw") if has_parallax else None,
         zero_point_error=photometry.zero_point_error,
         model_error=model_error == "default",
+        pm_priors=chosen.pm_priors,
+        radius=None if chosen.circle is None else chosen.circle[2],
+        certified_floor=certified_floor(grid.metadata) or 0.0,
+        mass_law=laws["mass_law"],
+        binary_law=laws["binary_law"],
     )
     parameters = ParameterSet.build(default, held, user_priors=priors, user_fixed=fixed)
+    parameters = replace(parameters, start=chosen.start)
     if parameters.n_dim == 0:
         raise SettingsError("every parameter is fixed; leave at least one free")
     return parameters
+
+
+def _held_by_grid(grid: IsochroneGrid) -> list[str]:
+    """Say which parameters a grid with a single age or metallicity holds."""
+    axes = {"log_age": grid.log_age, "mh": grid.mh}
+    return [
+        f"{name} is held at {axis[0]:g}, the only value of the grid {grid.name}: its uncertainty is not in the results"
+        for name, axis in axes.items()
+        if axis.size == 1
+    ]
 
 
 def _summarize(
@@ -394,11 +467,17 @@ def _curves(model: ClusterModel, best: np.ndarray, fan: np.ndarray) -> list[Curv
 
 
 def _provenance(model: ClusterModel, photometry: Photometry, seed: int, settings: dict) -> dict:
-    packages = ("clusterbayes", "numpy", "scipy", "numba", "emcee", "astropy")
+    packages = ("clusterbayes", "numpy", "scipy", "numba", "emcee", "astropy", "dust_extinction")
     versions = {name: metadata.version(name) for name in packages}
     return {
         "package_version": versions["clusterbayes"],
-        "grid": {"name": model.grid.name, "digest": model.grid.digest},
+        "grid": {
+            "name": model.grid.name,
+            "digest": model.grid.digest,
+            "file_digest": model.grid.metadata.get("file_digest"),
+            "extinction_law": model.grid.metadata.get("law"),
+            "r_v": model.grid.r_v,
+        },
         "input": {"source": photometry.source, "checksum": photometry.checksum},
         "seed": seed,
         "priors": {name: str(prior) for name, prior in model.parameters.priors.items()},

@@ -199,7 +199,8 @@ def _widened(
         elif name in held:
             fixed[name] = float(np.clip(held[name], prior.low, prior.high))
         else:
-            fixed[name] = float(prior.from_normal(np.zeros(1))[0])
+            middle = float(prior.from_normal(np.zeros(1))[0])
+            fixed[name] = float(np.clip(parameters.start.get(name, middle), prior.low, prior.high))
     for name, value in fixed.items():
         if name.startswith("floor_"):
             fixed[name] = max(value if name in parameters.fixed else 0.0, floor)

@@ -6,52 +6,29 @@ parameter vectors in one compiled call, spread over threads. Results do not depe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from clusterbayes.bands import Observable, observable_matrix, resolve_band
-from clusterbayes.errors import FitError, InputError
+from clusterbayes.errors import FitError, InputError, SettingsError
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model import kernels
-from clusterbayes.model.imf import MASS_BREAK
+from clusterbayes.model.astrometry import pm_variance
+from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
+from clusterbayes.model.cuts import LimitColumns, measured_in, share_inside
+from clusterbayes.model.imf import mass_function
 from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet
 from clusterbayes.model.selection import ErrorCurve, Selection
 from clusterbayes.photometry import Photometry
+from clusterbayes.photometry.sky import separation
 
 __all__ = ["DEFAULT_TOLERANCE", "FINE_MASS_RATIOS", "ClusterModel", "MassRatios", "Observed", "StarProperties"]
 
-#: Mass ratios for models taken to be exact, where the shape of the strip between neighbouring sequences matters.
-FINE_MASS_RATIOS = (0.1, 0.25, 0.36, 0.45, 0.53, 0.6, 0.66, 0.72, 0.77, 0.82, 0.87, 0.91, 0.96, 1.0)
 #: Number of stars after which the errors of the models, rather than the number of stars, limit what can be learnt.
 DEFAULT_TOLERANCE = 100.0
-
-
-@dataclass(frozen=True)
-class MassRatios:
-    """Nodes of the mass ratio q = M2/M1 and the law between them, p(q) ∝ q^slope from the lowest node to 1."""
-
-    nodes: tuple[float, ...] = (0.1, 0.4, 0.55, 0.65, 0.73, 0.8, 0.86, 0.91, 0.96, 1.0)
-
-    def share(self, slope: np.ndarray) -> np.ndarray:
-        """Share of the binaries between neighbouring nodes, shape (n_walkers, n_node − 1)."""
-        cumulative = self._integral(np.asarray(self.nodes)[None, :], np.asarray(slope, float)[:, None])
-        share = np.diff(cumulative, axis=1)
-        return share / share.sum(axis=1, keepdims=True)
-
-    def share_above(self, q: float, slope: np.ndarray) -> np.ndarray:
-        """Share of the binaries with a mass ratio above `q`, shape (n_walkers,)."""
-        slope = np.asarray(slope, float)
-        low, high = (self._integral(np.array([v]), slope) for v in (self.nodes[0], 1.0))
-        return (high - self._integral(np.array([q]), slope)) / (high - low)
-
-    @staticmethod
-    def _integral(q: np.ndarray, slope: np.ndarray) -> np.ndarray:
-        power = slope + 1.0
-        near = np.abs(power) < 1e-9
-        return np.where(near, np.log(q), (q**power - 1.0) / np.where(near, 1.0, power))
 
 
 @dataclass(frozen=True)
@@ -70,6 +47,10 @@ class Observed:
         Sorted [mag].
     parallax, parallax_error : (n_star,) or (0,)
         Sorted [mas].
+    pm, pm_error : (n_star, 2) or (0, 2)
+        Sorted [mas/yr].
+    pm_corr : (n_star,) or (0,)
+        Correlation of the errors.
     """
 
     observables: tuple[Observable, ...]
@@ -79,10 +60,15 @@ class Observed:
     errors: np.ndarray
     parallax: np.ndarray
     parallax_error: np.ndarray
+    pm: np.ndarray
+    pm_error: np.ndarray
+    pm_corr: np.ndarray
 
     @classmethod
-    def arrange(cls, photometry: Photometry, primary: str) -> Observed:
+    def arrange(cls, photometry: Photometry, primary: str, *, proper_motion: bool = True) -> Observed:
         """Sort photometry by its `primary` band; every star must have been measured in it.
+
+        Proper motions are left out unless `proper_motion`.
 
         Raises
         ------
@@ -103,39 +89,69 @@ class Observed:
         order = np.argsort(values[:, 0], kind="stable")
         observables = tuple(photometry.observables[i] for i in columns)
         bands = [primary, *[b for o in observables for b in o.bands if b != primary]]
-        parallax = photometry.parallax if photometry.parallax is not None else np.empty(0)
-        parallax_error = photometry.parallax_error if photometry.parallax_error is not None else np.empty(0)
-        in_order = order if parallax.size else np.empty(0, int)
+
+        def in_order(array: np.ndarray | None, used: bool, *width: int) -> np.ndarray:
+            return np.ascontiguousarray(array[order]) if used and array is not None else np.empty((0, *width))
+
+        has_parallax = photometry.parallax is not None
+        has_pm = proper_motion and photometry.pm is not None
         return cls(
             observables=observables,
             bands=tuple(dict.fromkeys(bands)),
             order=order,
             values=np.ascontiguousarray(values[order]),
             errors=np.ascontiguousarray(photometry.errors[:, columns][order]),
-            parallax=np.ascontiguousarray(parallax[in_order]),
-            parallax_error=np.ascontiguousarray(parallax_error[in_order]),
+            parallax=in_order(photometry.parallax, has_parallax),
+            parallax_error=in_order(photometry.parallax_error, has_parallax),
+            pm=in_order(photometry.pm, has_pm, 2),
+            pm_error=in_order(photometry.pm_error, has_pm, 2),
+            pm_corr=in_order(photometry.pm_corr, has_pm),
         )
 
     def field_columns(self) -> tuple[np.ndarray, np.ndarray, tuple[bool, ...]]:
         """Values and errors of the space that the field density lives in, and which columns are magnitudes."""
-        kinds = tuple(o.is_magnitude for o in self.observables)
-        if self.parallax.size == 0:
-            return self.values, self.errors, kinds
-        values = np.column_stack([self.values, self.parallax])
-        return values, np.column_stack([self.errors, self.parallax_error]), (*kinds, False)
+        pairs = [(self.values, self.errors), (self.parallax, self.parallax_error), (self.pm, self.pm_error)]
+        pairs = [pair for pair in pairs if pair[0].shape[0]]
+        values, errors = (np.column_stack(parts) for parts in zip(*pairs, strict=True))
+        kinds = [o.is_magnitude for o in self.observables]
+        return values, errors, (*kinds, *[False] * (values.shape[1] - len(kinds)))
 
-    def outlier_density(self, selection: Selection) -> np.ndarray:
-        """Flat density over the selected region of the magnitudes and colours that each star has, shape (n_star,)."""
+    def outlier_density(self, selection: Selection, *, conditional: bool = False) -> np.ndarray:
+        """Flat density over the selected region of the magnitudes and colours that each star has, shape (n_star,).
+
+        It follows the completeness in the primary magnitude; `conditional` leaves that magnitude out.
+        """
         low = max(selection.bright, float(self.values[:, 0].min()) - 1.0)
         high = min(selection.faint, float(self.values[:, 0].max()) + 0.5)
-        log_density = np.full(self.values.shape[0], -np.log(high - low))
+        log_density = np.full(self.values.shape[0], 0.0 if conditional else -np.log(high - low))
+        if selection.completeness is not None and not conditional:
+            even = np.linspace(low, high, 2001)
+            passing = selection.passing(self.values[:, 0])
+            log_density += np.log(np.maximum(passing, 1e-300) / np.mean(selection.passing(even)))
         for a, observable in enumerate(self.observables[1:], start=1):
             colour = self.values[:, 0] - self.values[:, a] if observable.is_magnitude else self.values[:, a]
             have = np.isfinite(colour)
             if have.any():
                 span = float(np.ptp(colour[have])) + 0.5
                 log_density[have] -= np.log(span)
+        if selection.others:
+            log_density -= np.log(self._share_of_box(selection, low, high, conditional=conditional))
         return np.exp(log_density)
+
+    def _share_of_box(self, selection: Selection, low: float, high: float, *, conditional: bool) -> np.ndarray:
+        """Share (n_star,) of the outliers' box that is within the limits of other bands, by random points."""
+        rng = np.random.default_rng(1)
+        points = np.empty((20_000, len(self.observables)))
+        points[:, 0] = rng.uniform(low, high, len(points))
+        for a, observable in enumerate(self.observables[1:], start=1):
+            colour = self.values[:, 0] - self.values[:, a] if observable.is_magnitude else self.values[:, a]
+            colour = colour[np.isfinite(colour)]
+            first, last = (colour.min() - 0.25, colour.max() + 0.25) if colour.size else (0.0, 0.0)
+            points[:, a] = first + (last - first) * rng.random(len(points))
+            if observable.is_magnitude:
+                points[:, a] = points[:, 0] - points[:, a]
+        at = self.values[:, 0] if conditional else None
+        return share_inside(self.observables, points, selection.others, at)
 
 
 @dataclass(frozen=True)
@@ -175,7 +191,19 @@ class ClusterModel:
         Stars after which the models, not the number of stars, limit what can be learnt: the likelihood is raised to the
         power 1/(1 + n_star/tolerance); Miller & Dunson (2019), JASA 114, 1113, eq. 2.4. Infinite: the plain likelihood.
     thin : int
-        Use every `thin`-th vertex of the isochrones, the same ones at every θ.
+        Use every `thin`-th vertex of each phase of the isochrones, the same ones at every θ.
+    mass_law : str
+        Name of the mass function, one of `MASS_FUNCTIONS`.
+    counts : {"model", "ignore"}
+        Whether the number of stars along the sequence is part of what is modelled; ``ignore`` takes the density of the
+        other observables given the primary magnitude.
+    pm_window : (3,) or (4,) floats, optional
+        Limits of the catalogue's proper motions [mas/yr]: centre and radius of a circle (ra, dec, radius), or a box
+        (lowest and highest in right ascension, lowest and highest in declination). The density of members is
+        normalised within it.
+    circle : (float, float, float), optional
+        Right ascension, declination and radius [deg] of the sample, if the places of stars are to be used. Proper
+        motions are used if they are among the parameters.
     """
 
     def __init__(
@@ -190,6 +218,10 @@ class ClusterModel:
         mass_ratios: MassRatios | None = None,
         tolerance: float = np.inf,
         thin: int = 2,
+        mass_law: str = "kroupa",
+        counts: str = "model",
+        pm_window: Sequence[float] = (),
+        circle: tuple[float, float, float] | None = None,
     ) -> None:
         self.photometry = photometry
         self.grid = grid
@@ -198,18 +230,36 @@ class ClusterModel:
         self.n_threads = n_threads
         self.mass_ratios = mass_ratios or MassRatios()
         self.thin = thin
+        self._phase = np.asarray(grid.phase)[_every(grid.phase, thin)]
         self.power = 1.0 / (1.0 + photometry.n_star / tolerance)
-        self.observed = Observed.arrange(photometry, selection.band)
+        self.circle = circle
+        self.pm_window = np.asarray(pm_window, float)
+        self.observed = Observed.arrange(
+            photometry, selection.band, proper_motion="pm_ra" in {*parameters.priors, *parameters.fixed}
+        )
         self.error_curve = ErrorCurve.fit(self.observed.values[:, 0], self.observed.errors[:, 0])
+        self.mass_law, self.conditional = mass_function(mass_law), counts == "ignore"
+        if counts not in ("model", "ignore"):
+            raise SettingsError("counts must be 'model' or 'ignore'", "counts", counts)
+        self.bands = tuple(dict.fromkeys([*self.observed.bands, *(limit.band for limit in selection.others)]))
+        observed = (self.observed.observables, self.observed.values, self.observed.errors)
+        measured = [measured_in(*observed, limit.band) for limit in selection.others]
+        self._cut = LimitColumns(self.observed.observables, selection.others, measured, photometry.n_star)
+        values, errors = (self._cut.widen(part) for part in (self.observed.values, self.observed.errors))
         density = np.zeros(photometry.n_star) if field is None else np.asarray(field, float)
         self._stars = kernels.Stars(
-            values=self.observed.values,
-            errors=self.observed.errors,
+            values=values,
+            errors=errors,
             covariance=self._covariance(),
             field=np.ascontiguousarray(density[self.observed.order]),
-            outlier=self.observed.outlier_density(selection),
+            outlier=self.observed.outlier_density(selection, conditional=self.conditional),
+            passing=np.ones(values.shape[0]) if self.conditional else selection.passing(values[:, 0]),
+            unknown=self._cut.unknown,
             parallax=self.observed.parallax,
             parallax_error=self.observed.parallax_error,
+            pm=self.observed.pm,
+            pm_variance=pm_variance(self.observed.pm_error, self.observed.pm_corr),
+            offset=self._offsets(),
         )
         self._sequence = self._build_sequence()
 
@@ -231,9 +281,10 @@ class ClusterModel:
         """Return a quicker model for looking around: fewer vertices and mass ratios, the plain likelihood."""
         other = object.__new__(ClusterModel)
         other.__dict__.update(self.__dict__)
-        other.mass_ratios = MassRatios(nodes)
+        other.mass_ratios = replace(self.mass_ratios, nodes=nodes)
         other.power = 1.0
-        kept = _every(self._sequence.nodes.shape[2], thin)
+        kept = _every(self._phase, thin)
+        other._phase = self._phase[kept]
         other._sequence = self._sequence._replace(
             nodes=np.ascontiguousarray(self._sequence.nodes[:, :, kept]), q_nodes=np.array(nodes)
         )
@@ -334,7 +385,7 @@ class ClusterModel:
             Arrays of shape (n_eep,), `observables` and `binary` of shape (n_eep, n_obs) in the photometry's order.
         """
         population = self._population(self.parameters.unpack(theta))
-        iso = np.empty((self._sequence.nodes.shape[2], 3 + len(self.observed.bands)))
+        iso = np.empty((self._sequence.nodes.shape[2], 3 + len(self.bands)))
         names = [o.name for o in self.observed.observables]
         back = [names.index(o.name) for o in self.photometry.observables]
         magnitude = np.array([1.0 if o.is_magnitude else 0.0 for o in self.photometry.observables])
@@ -351,7 +402,7 @@ class ClusterModel:
                     "m_ini": iso[:, 0].copy(),
                     "log_teff": iso[:, 1].copy(),
                     "log_lum": iso[:, 2].copy(),
-                    "phase": np.asarray(self.grid.phase)[_every(self.grid.eep.size, self.thin)],
+                    "phase": self._phase,
                     "observables": single,
                     "binary": single - 2.5 * np.log10(2.0) * magnitude,
                 }
@@ -389,9 +440,10 @@ class ClusterModel:
     def _population(self, values: Mapping[str, np.ndarray]) -> kernels.Population:
         i_age, w_age = _node(self.grid.log_age, values["log_age"])
         i_mh, w_mh = _node(self.grid.mh, values["mh"])
+        nothing = np.zeros(values["a_v"].size)
 
         def per_band(kind: str) -> np.ndarray:
-            return np.stack([values[f"{kind}_{band}"] for band in self.observed.bands], axis=1)
+            return np.stack([values.get(f"{kind}_{band}", nothing) for band in self.bands], axis=1)
 
         return kernels.Population(
             i_age=i_age,
@@ -400,9 +452,10 @@ class ClusterModel:
             w_mh=w_mh,
             dist_mod=np.ascontiguousarray(values["dist_mod"]),
             a_v=np.ascontiguousarray(values["a_v"]),
-            alpha=np.stack([values["alpha_1"], values["alpha_2"]], axis=1),
+            alpha=np.stack([values.get("alpha_1", values["alpha_2"]), values["alpha_2"]], axis=1),
             binary_frac=np.ascontiguousarray(values["binary_frac"]),
             q_share=self.mass_ratios.share(values["q_slope"]),
+            q_lean=self.mass_ratios.lean(values["q_slope"]),
             member_frac=np.ascontiguousarray(values["member_frac"]),
             outlier_frac=np.ascontiguousarray(values["outlier_frac"]),
             floor=per_band("floor"),
@@ -410,40 +463,60 @@ class ClusterModel:
             colour=np.stack([values[f"colour_{knot:.2f}"] for knot in COLOUR_KNOTS], axis=1),
             parallax_zero_point=np.ascontiguousarray(values["parallax_zero_point"]),
             depth=np.ascontiguousarray(values["depth"]),
+            pm=np.stack([values.get(name, nothing) for name in ("pm_ra", "pm_dec")], axis=1),
+            pm_dispersion=np.ascontiguousarray(values.get("pm_dispersion", nothing)),
+            scale_radius=values["scale_radius"] / self.circle[2] if self.circle is not None else nothing + 1.0,
         )
 
     def _build_sequence(self) -> kernels.Sequence:
-        bands = self.observed.bands
-        columns = [self.grid.bands.index(band) for band in bands]
+        columns = [self.grid.bands.index(band) for band in self.bands]
         grid = self.grid
         parts = [grid.m_ini[..., None], grid.log_teff[..., None], grid.log_lum[..., None]]
         for c in columns:
             parts += [grid.mags[..., c, None], grid.ext[..., c, :]]
-        wavelength = np.log([resolve_band(band).wavelength for band in bands])
-        span = np.ptp(wavelength)
-        pattern = (np.mean([wavelength.min(), wavelength.max()]) - wavelength) / (span if span > 0 else 1.0)
+        wavelength = np.log([resolve_band(band).wavelength for band in self.bands])
+        fitted = wavelength[: len(self.observed.bands)]
+        span = np.ptp(fitted)
+        pattern = (np.mean([fitted.min(), fitted.max()]) - wavelength) / (span if span > 0 else 1.0)
+        matrix = observable_matrix(self.observed.observables, self.bands)
+        added = np.eye(len(self.bands))[[self.bands.index(band) for band in self._cut.added]]
         return kernels.Sequence(
-            nodes=np.ascontiguousarray(np.concatenate(parts, axis=-1)[:, :, _every(grid.eep.size, self.thin)]),
-            matrix=np.ascontiguousarray(observable_matrix(self.observed.observables, bands)),
+            nodes=np.ascontiguousarray(np.concatenate(parts, axis=-1)[:, :, _every(grid.phase, self.thin)]),
+            matrix=np.ascontiguousarray(np.concatenate([matrix, added])),
             q_nodes=np.array(self.mass_ratios.nodes),
             knots=np.array(list(COLOUR_KNOTS)),
             pattern=pattern,
-            m_break=MASS_BREAK,
-            bright=self.selection.bright,
-            faint=self.selection.faint,
-            sigma_mag=self.error_curve.magnitude,
-            sigma_value=self.error_curve.sigma,
+            n_fitted=matrix.shape[0],
+            imf=np.array([self.mass_law.mass_break, self.mass_law.centre, self.mass_law.width]),
+            limits=self.selection.limits(self.error_curve),
+            cuts=self._cut.cuts,
+            cut_band=np.array([self.bands.index(limit.band) for limit in self.selection.others], dtype=np.int64),
+            conditional=self.conditional,
             table=kernels.normal_table(),
             pair_table=kernels.pair_table(),
+            pm_window=self.pm_window,
+            gauss_nodes=kernels.gauss_nodes(),
         )
+
+    def _offsets(self) -> np.ndarray:
+        """Distance of the sorted stars from the centre, in units of the radius; (0,) where places are not used."""
+        if self.circle is None:
+            return np.empty(0)
+        *centre, radius = self.circle
+        if self.photometry.ra is None or self.photometry.dec is None:
+            raise InputError("the places of the stars are to be used, but the table has none", self.photometry.source)
+        offset = separation(self.photometry.ra, self.photometry.dec, (centre[0], centre[1])) / radius
+        if not (offset <= 1.0 + 1e-5).all():  # the limit itself, and the last digit of a table
+            raise InputError("some stars have no place within the radius of the sample", self.photometry.source)
+        return np.ascontiguousarray(offset[self.observed.order])
 
     def _covariance(self) -> np.ndarray:
         """Empty where total errors are independent: no band enters two observables."""
         matrix = observable_matrix(self.observed.observables, self.observed.bands)
-        n_obs = matrix.shape[0]
+        n_obs = matrix.shape[0] + len(self._cut.added)
         if (np.count_nonzero(matrix, axis=0) <= 1).all():
             return np.empty((0, n_obs, n_obs))
-        variance = np.nan_to_num(self.observed.errors**2)
+        variance = np.nan_to_num(self._cut.widen(self.observed.errors) ** 2)
         return np.ascontiguousarray(variance[:, :, None] * np.eye(n_obs)[None, :, :])
 
     def _unsort(self, values: np.ndarray) -> np.ndarray:
@@ -453,13 +526,16 @@ class ClusterModel:
         return result
 
 
-def _every(n: int, thin: int) -> np.ndarray:
-    """Return indices of every `thin`-th of n vertices, the first and the last among them."""
-    return np.unique(np.append(np.arange(0, n, thin), n - 1))
+def _every(phase: np.ndarray, thin: int) -> np.ndarray:
+    """Return indices of every `thin`-th vertex of each phase, its first and last (the tip of the giants) among them."""
+    parts = np.split(np.arange(phase.size), np.flatnonzero(np.diff(phase)) + 1)
+    return np.unique(np.concatenate([[*part[::thin], part[-1]] for part in parts]))
 
 
 def _node(axis: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower node and the weight of the upper one for values within an ascending axis."""
+    """Lower node and the weight of the upper one for values within an ascending axis, which may be a single node."""
+    if axis.size == 1:
+        return np.zeros(value.shape, dtype=np.int64), np.zeros(value.shape)
     value = np.clip(value, axis[0], axis[-1])
     i = np.clip(np.searchsorted(axis, value, side="right") - 1, 0, axis.size - 2)
     return i, (value - axis[i]) / (axis[i + 1] - axis[i])

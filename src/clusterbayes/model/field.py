@@ -26,6 +26,7 @@ from clusterbayes.model.conditional import (
     select_components,
 )
 from clusterbayes.model.deconvolution import EmOptions, GaussianMixture
+from clusterbayes.model.kernels_astrometry import gauss_nodes, share_in_window
 from clusterbayes.model.magnitude_counts import MagnitudeCounts
 
 __all__ = ["UNIFORM_FRACTION", "FieldDensity"]
@@ -160,15 +161,65 @@ class FieldDensity:
         ndarray, shape (n_star,)
             Natural log of the density over the columns that the star has; -inf outside the limits of column 0.
         """
-        values, errors = _checked_arrays(values, errors, self.n_dim)
+        return np.logaddexp(*self._log_parts(*_checked_arrays(values, errors, self.n_dim)))
+
+    def _log_parts(self, values: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log density of the mixture and of the uniform part, shares included; both (n_star,)."""
         log_counts = self.counts.log_density(values[:, 0])
         conditional = conditional_log_density(self.mixture, *_transformed(values, errors, self.kinds))
         widths = self.box[:, 1] - self.box[:, 0]
         missing = np.isnan(values)
         inside = ((values >= self.box[:, 0]) & (values <= self.box[:, 1]) | missing).all(axis=1)
         log_uniform = np.where(inside, -np.where(missing, 0.0, np.log(widths)).sum(axis=1), -np.inf)
-        terms = [np.log1p(-UNIFORM_FRACTION) + log_counts + conditional, np.log(UNIFORM_FRACTION) + log_uniform]
-        return np.logaddexp(*terms)
+        return np.log1p(-UNIFORM_FRACTION) + log_counts + conditional, np.log(UNIFORM_FRACTION) + log_uniform
+
+    def share_in_window(
+        self, values: np.ndarray, errors: np.ndarray, pair: Sequence[int], window: np.ndarray
+    ) -> np.ndarray:
+        """Return the probability that two columns lie in a window, given the other columns of each star.
+
+        Parameters
+        ----------
+        values, errors : ndarray, shape (n_star, n_dim)
+            As in `log_density`; those of the pair are not read, apart from the errors.
+        pair : sequence of int
+            The two columns.
+        window : ndarray, shape (3,) or (4,)
+            See `kernels_astrometry.member_astrometry`.
+
+        Returns
+        -------
+        ndarray, shape (n_star,)
+        """
+        values, errors = _checked_arrays(values, errors, self.n_dim)
+        alone, two = values.copy(), np.array(pair, int)
+        alone[:, two] = np.nan
+        data, noise = _transformed(alone, errors, self.kinds)
+        odds = self.mixture.log_components(data, noise)
+        odds = np.exp(odds - odds.max(axis=1, keepdims=True))
+        odds /= odds.sum(axis=1, keepdims=True)
+        nodes, share = gauss_nodes(), np.zeros(len(values))
+        for i, row in enumerate(data):
+            have = np.flatnonzero(~np.isnan(row))
+            for k in range(self.mixture.n_component):
+                total = self.mixture.covariances[k] + noise[i]
+                gain = np.linalg.solve(total[np.ix_(have, have)], total[np.ix_(have, two)]).T
+                mean = self.mixture.means[k][two] + gain @ (row[have] - self.mixture.means[k][have])
+                rest = total[np.ix_(two, two)] - gain @ total[np.ix_(have, two)]
+                ellipse = (mean[0], mean[1], rest[0, 0], rest[1, 1], rest[0, 1])
+                share[i] += odds[i, k] * share_in_window(window, nodes, *ellipse)
+        mixed, uniform = self._log_parts(alone, errors)
+        weight = np.exp(uniform - np.logaddexp(mixed, uniform))
+        return (1.0 - weight) * share + weight * self._box_in_window(pair, window)
+
+    def _box_in_window(self, pair: Sequence[int], window: np.ndarray) -> float:
+        """Share of the box of the uniform part that lies in a window."""
+        fine = (np.arange(400) + 0.5) / 400
+        x, y = (low + fine * (high - low) for low, high in self.box[list(pair)])
+        if len(window) == 3:
+            return float(np.mean(np.hypot(x[:, None] - window[0], y - window[1]) <= window[2]))
+        inside_x, inside_y = (x >= window[0]) & (x <= window[1]), (y >= window[2]) & (y <= window[3])
+        return float(np.mean(inside_x) * np.mean(inside_y))
 
     def sample(self, n_star: int, rng: np.random.Generator) -> np.ndarray:
         """Draw noise-free observables.

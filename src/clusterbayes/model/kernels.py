@@ -13,16 +13,21 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from clusterbayes.model.kernels_density import N_MOMENT, Limits, Strips, Whitened, star_densities, whiten
+from clusterbayes.model.kernels_astrometry import gauss_nodes, member_astrometry
+from clusterbayes.model.kernels_density import N_MOMENT, Strips, Whitened, star_densities, whiten
 from clusterbayes.model.kernels_normal import normal_table, pair_table
+from clusterbayes.model.kernels_selection import Cuts, Limits
 from clusterbayes.model.kernels_sequence import numbers, system_magnitudes, vertices
 
 __all__ = [
     "N_MOMENT",
+    "Cuts",
+    "Limits",
     "Population",
     "Sequence",
     "Stars",
     "evaluate",
+    "gauss_nodes",
     "normal_table",
     "pair_table",
     "star_densities",
@@ -30,6 +35,7 @@ __all__ = [
 ]
 
 _UNSEEN = 1e-12  # selected share of a population below which it counts as invisible
+_NOWHERE = 1e-10  # density of the primary magnitude [1/mag] below which an isochrone does not come near
 
 
 class Stars(NamedTuple):
@@ -40,8 +46,13 @@ class Stars(NamedTuple):
     covariance: np.ndarray  # (n_star, n_obs, n_obs), or (0, n_obs, n_obs) where errors are independent
     field: np.ndarray  # (n_star,) density of field stars
     outlier: np.ndarray  # (n_star,) density of the cluster's outliers
+    passing: np.ndarray  # (n_star,) share of the stars of this primary magnitude that are kept
+    unknown: np.ndarray  # (n_star, n_cut) bool, see `Whitened`
     parallax: np.ndarray  # (n_star,) mas, NaN where missing; (0,) where there are none
     parallax_error: np.ndarray  # (n_star,) mas
+    pm: np.ndarray  # (n_star, 2) proper motion [mas/yr], NaN where missing; (0, 2) where there are none
+    pm_variance: np.ndarray  # (n_star, 3) variances in right ascension and declination, and covariance
+    offset: np.ndarray  # (n_star,) distance from the centre in units of the sample's radius; (0,) where not used
 
 
 class Sequence(NamedTuple):
@@ -52,13 +63,16 @@ class Sequence(NamedTuple):
     q_nodes: np.ndarray  # (n_q,) mass ratios
     knots: np.ndarray  # (n_knot,) log Teff at which the colour discrepancy has its amplitudes, ascending
     pattern: np.ndarray  # (n_band,): share of a colour amplitude
-    m_break: float  # break of the mass function [Msun]
-    bright: float  # limits of the primary magnitude
-    faint: float
-    sigma_mag: np.ndarray  # (n,) evenly spaced true magnitudes
-    sigma_value: np.ndarray  # (n,) error of the primary magnitude there
+    n_fitted: int  # observables; `matrix` may have rows for limits behind them
+    imf: np.ndarray  # (3,) shape of the mass function, see `numbers`
+    limits: Limits  # with a floor of 0
+    cuts: Cuts  # with floors of 0
+    cut_band: np.ndarray  # (n_cut,) band of each cut
+    conditional: bool  # whether densities are those of the other observables given the primary magnitude
     table: np.ndarray  # from `normal_table`
     pair_table: np.ndarray
+    pm_window: np.ndarray  # (0,), (3,) or (4,): limits of the proper motion, see `member_astrometry`
+    gauss_nodes: np.ndarray  # from `gauss_nodes`
 
 
 class Population(NamedTuple):
@@ -73,6 +87,7 @@ class Population(NamedTuple):
     alpha: np.ndarray  # (n_walkers, 2) slopes of the mass function
     binary_frac: np.ndarray
     q_share: np.ndarray  # (n_walkers, n_q - 1)
+    q_lean: np.ndarray  # (n_walkers, n_q - 1)
     member_frac: np.ndarray
     outlier_frac: np.ndarray
     floor: np.ndarray  # (n_walkers, n_band) mag
@@ -80,6 +95,9 @@ class Population(NamedTuple):
     colour: np.ndarray  # (n_walkers, n_knot) mag
     parallax_zero_point: np.ndarray  # mas, to be added to the catalogue's
     depth: np.ndarray  # spread of the members along the line of sight [pc]
+    pm: np.ndarray  # (n_walkers, 2) mas/yr
+    pm_dispersion: np.ndarray  # mas/yr
+    scale_radius: np.ndarray  # of the Plummer profile, in units of the sample's radius
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -102,13 +120,21 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
     n_eep = seq.nodes.shape[2]
     whitened = _room(stars)
     iso = np.empty((n_eep, 3 + seq.matrix.shape[1]))
-    mu = np.empty((1 + seq.q_nodes.size, n_eep, seq.matrix.shape[0]))
+    ratios = np.concatenate((seq.q_nodes, 0.5 * (seq.q_nodes[1:] + seq.q_nodes[:-1])))
+    mu = np.empty((1 + ratios.size, n_eep, seq.matrix.shape[0]))
     number = np.empty(n_eep)
     density = np.empty(n_star)
-    parallax = np.ones(n_star)
+    primary, primary_errors = whitened, stars.errors
+    if seq.conditional:
+        primary, primary_errors = _room(stars), np.full(stars.errors.shape, np.nan)
+        primary_errors[:, 0] = stars.errors[:, 0]
+        primary.unknown[:] = True
+    number_here = np.ones(n_star)
+    astrometry = np.ones(n_star)
     no_moments = np.empty((0, N_MOMENT))
     for w in range(start, stop):
-        limits = Limits(seq.bright, seq.faint, seq.sigma_mag, seq.sigma_value, pop.floor[w, 0])
+        limits = _with_floor(seq.limits, pop.floor[w, 0])
+        cuts = _with_floors(seq.cuts, seq.cut_band, pop.floor[w])
         first = vertices(
             seq.nodes, pop.i_age[w], pop.w_age[w], pop.i_mh[w], pop.w_mh[w], pop.dist_mod[w], pop.a_v[w],
             pop.zero_point[w], pop.colour[w], seq.knots, seq.pattern, _faintest_primary(limits), iso,
@@ -116,25 +142,37 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
         if math.isnan(iso[n_eep - 1, 3]):  # never hidden behind an isochrone that nobody would see
             log_likelihood[w] = np.nan
             continue
-        system_magnitudes(iso, first, seq.q_nodes, seq.matrix, seq.pair_table, mu)
-        numbers(iso, first, pop.alpha[w, 0], pop.alpha[w, 1], seq.m_break, number)
+        system_magnitudes(iso, first, ratios, seq.matrix, seq.pair_table, mu)
+        numbers(iso, first, pop.alpha[w, 0], pop.alpha[w, 1], seq.imf, number)
         if w == start or (pop.floor[w] != pop.floor[w - 1]).any():
             whiten(stars.errors, stars.covariance, seq.matrix, pop.floor[w], whitened)
-        strips = Strips(iso, first, mu, number, seq.q_nodes, pop.q_share[w], pop.binary_frac[w])
+            if seq.conditional:
+                whiten(primary_errors, stars.covariance, seq.matrix, pop.floor[w], primary)
+        strips = Strips(
+            iso, first, mu, number, seq.q_nodes, pop.q_share[w], pop.q_lean[w], pop.binary_frac[w], seq.n_fitted
+        )
         sums = moments[w] if moments.shape[0] > 0 else no_moments
-        z = star_densities(strips, whitened, limits, seq.table, density, sums)
+        z = star_densities(strips, whitened, limits, cuts, seq.table, density, sums)
         log_z[w] = math.log(z) if z > 0.0 else -np.inf
         if z < _UNSEEN:
             log_likelihood[w] = -np.inf
             if cluster.shape[0] > 0:
                 cluster[w, :, 2] = 1.0  # no star can be a member of a cluster that is not seen
             continue
-        _member_parallax(stars, pop.dist_mod[w], pop.parallax_zero_point[w], pop.depth[w], parallax)
+        member_astrometry(
+            stars, seq.pm_window, seq.gauss_nodes, pop.dist_mod[w], pop.parallax_zero_point[w], pop.depth[w],
+            pop.pm[w, 0], pop.pm[w, 1], pop.pm_dispersion[w], pop.scale_radius[w], astrometry,
+        )  # fmt: skip
+        if seq.conditional:
+            star_densities(strips, primary, limits, cuts, seq.table, number_here, no_moments)
+            number_here += _NOWHERE
+        else:
+            number_here[:] = z
         f, eta = pop.member_frac[w], pop.outlier_frac[w]
         total = 0.0
         for i in range(n_star):
-            sequence = f * (1.0 - eta) * density[i] / z * parallax[i]
-            outlier = f * eta * stars.outlier[i] * parallax[i]
+            sequence = f * (1.0 - eta) * density[i] / number_here[i] * stars.passing[i] * astrometry[i]
+            outlier = f * eta * stars.outlier[i] * astrometry[i]
             field = (1.0 - f) * stars.field[i]
             total += math.log(sequence + outlier + field)
             if cluster.shape[0] > 0:
@@ -162,7 +200,26 @@ def _room(stars):
         np.empty(n_star),
         np.empty(n_star),
         np.empty(n_star, np.bool_),
+        stars.unknown.copy(),
     )
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _with_floor(limits, floor):
+    """Return the same limits with a floor of the primary magnitude's error."""
+    return Limits(
+        limits.knots, limits.anchor, limits.value, limits.slope, limits.jump, limits.plain_bright, limits.plain_faint,
+        limits.faint, limits.sigma_mag, limits.sigma_value, floor,
+    )  # fmt: skip
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _with_floors(cuts, band, floor):
+    """Return the same cuts with the floors (n_band,) of their bands."""
+    floors = np.zeros(band.size)
+    for c in range(band.size):
+        floors[c] = floor[band[c]]
+    return Cuts(cuts.column, cuts.bright, cuts.faint, cuts.sigma_mag, cuts.sigma_value, floors)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -172,14 +229,3 @@ def _faintest_primary(limits):
         return np.inf
     sigma = math.sqrt(limits.sigma_value[-1] ** 2 + limits.floor**2)
     return limits.faint + 0.7526 + 8.5 * sigma
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _member_parallax(stars, dist_mod, zero_point, depth, out):
-    """Density of a member's parallax (1 where there is none); `out` (n_star,) is filled."""
-    expected = 10.0 ** (2.0 - 0.2 * dist_mod)
-    for i in range(stars.parallax.size):
-        if not math.isnan(stars.parallax[i]):
-            sigma2 = stars.parallax_error[i] ** 2 + (1e-3 * depth * expected * expected) ** 2
-            x = stars.parallax[i] + zero_point - expected
-            out[i] = math.exp(-0.5 * x * x / sigma2) / math.sqrt(2.0 * math.pi * sigma2)

@@ -1,8 +1,9 @@
 """Compiled density of stars under an isochrone with binaries: a chain of patches, each with a closed form.
 
 Patch (k, j) joins vertices j and j+1 of two neighbouring mass-ratio sequences; single stars are the degenerate strip
-of zero width. `whiten` divides the stars by their errors, `star_densities` brings each together with the patches in
-its reach and adds up their parts (`kernels_patch`), and the share of the population that passes the limits.
+of zero width. The sequence half-way between the two says where in a patch its population is. `whiten` divides the
+stars by their errors, `star_densities` brings each together with the patches in its reach and adds up their parts
+(`kernels_patch`), and the share of the population that passes the limits.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from clusterbayes.model.kernels_normal import ramp_mean
 from clusterbayes.model.kernels_patch import patch_integral
+from clusterbayes.model.kernels_selection import cut_share, patch_share
 
-__all__ = ["N_MOMENT", "Limits", "Strips", "Whitened", "star_densities", "whiten"]
+__all__ = ["N_MOMENT", "Strips", "Whitened", "star_densities", "whiten"]
 
 N_MOMENT = 8  # per star: weight, mass, mass², q, q², log Teff, log L, weight of companions
 
 _REACH = 7.0  # distance in standard deviations beyond which a patch is not felt
 _WIDE = 1.5  # reach in column 0 [mag] beyond which a star is held against every patch
 _PARALLEL = 0.99  # squared cosine from which a patch counts as nearly folded into a line
+_STEEPEST = 1.0  # largest slope of a population across a patch; what is more moves the patch
 _SQRT_2PI = math.sqrt(2.0 * math.pi)
-_NO_BRIGHT_LIMIT = -90.0
 
 
 class Whitened(NamedTuple):
@@ -38,6 +39,7 @@ class Whitened(NamedTuple):
     upper: np.ndarray  # (n_star,) largest value + reach of column 0 among this star and those before it
     lower: np.ndarray  # (n_star,) smallest value − reach of column 0 among this star and those after it
     wide: np.ndarray  # (n_star,) bool: reaches too far in column 0 for `upper` and `lower`, which leave it out
+    unknown: np.ndarray  # (n_star, n_cut) bool: whether the star passed a cut in a band that is not among its values
 
 
 class Strips(NamedTuple):
@@ -45,21 +47,13 @@ class Strips(NamedTuple):
 
     iso: np.ndarray  # (n_eep, 3 + n_band) mass, log Teff, log L, magnitudes
     first: int  # first vertex that matters; what lies below it is fainter than any star and not selected
-    mu: np.ndarray  # (1 + n_q, n_eep, n_obs) observables; row 0 single stars, then one row per mass-ratio node
+    mu: np.ndarray  # (2 n_q, n_eep, n_obs) observables: single stars, one row per mass-ratio node, then their midpoints
     number: np.ndarray  # (n_eep,) integral of the mass function up to each vertex
     q_nodes: np.ndarray  # (n_q,)
     q_share: np.ndarray  # (n_q − 1,) share of binaries between neighbouring nodes
+    q_lean: np.ndarray  # (n_q − 1,) their mean place between the nodes, from −½ to ½
     binary_frac: float
-
-
-class Limits(NamedTuple):
-    """Limits of the primary magnitude, and its error as a function of the true magnitude."""
-
-    bright: float
-    faint: float
-    sigma_mag: np.ndarray  # (n,) evenly spaced
-    sigma_value: np.ndarray  # (n,)
-    floor: float
+    n_fitted: int  # columns of `mu` that stars have values in; limits may act on others
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -142,30 +136,7 @@ def _factor(errors, covariance, extra, scale, below, reach):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _selected(m_centre, along, across, limits, table):
-    """Share of a patch whose noisy primary magnitude falls between the limits."""
-    bright, faint, sigma_mag, sigma_value = limits.bright, limits.faint, limits.sigma_mag, limits.sigma_value
-    x = (m_centre - sigma_mag[0]) / (sigma_mag[1] - sigma_mag[0])
-    x = min(max(x, 0.0), sigma_mag.size - 1.000001)
-    i = int(x)
-    sigma = sigma_value[i] + (x - i) * (sigma_value[i + 1] - sigma_value[i])
-    sigma = math.sqrt(sigma * sigma + limits.floor * limits.floor)
-    reach = 0.5 * (abs(along) + abs(across)) + _REACH * sigma
-    if m_centre + reach < faint and m_centre - reach > bright:
-        return 1.0
-    if m_centre - reach > faint or m_centre + reach < bright:
-        return 0.0
-    total = 0.0
-    for side in (-1.0, 1.0):
-        m = m_centre + side * across / (2.0 * math.sqrt(3.0))
-        total += ramp_mean((faint - m + 0.5 * along) / sigma, (faint - m - 0.5 * along) / sigma, table)
-        if bright > _NO_BRIGHT_LIMIT:
-            total -= ramp_mean((bright - m + 0.5 * along) / sigma, (bright - m - 0.5 * along) / sigma, table)
-    return 0.5 * total
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def star_densities(strips, stars, limits, table, density, moments):
+def star_densities(strips, stars, limits, cuts, table, density, moments):
     """Density of every star under the cluster sequence, and the selected share Z of the population.
 
     Parameters
@@ -173,6 +144,7 @@ def star_densities(strips, stars, limits, table, density, moments):
     strips : Strips
     stars : Whitened
     limits : Limits
+    cuts : Cuts
     table : (n_node, 12)
         From `normal_table`.
     density : (n_star,)
@@ -197,23 +169,25 @@ def star_densities(strips, stars, limits, table, density, moments):
     moments[:] = 0.0
     patch = np.empty((4, n_obs))  # centre, extent along, extent across, half of the bounding box
     margin = _REACH * math.hypot(limits.sigma_value.max(), limits.floor)
-    safe_bright, safe_faint = limits.bright + margin, limits.faint - margin
+    safe_bright, safe_faint = limits.plain_bright + margin, limits.plain_faint - margin
+    n_cut = cuts.column.size
     selected = 0.0
     for k in range(strips.q_nodes.size):  # strip 0: single stars; strip k: between mass-ratio nodes k-1 and k
         share = (1.0 - strips.binary_frac) if k == 0 else strips.binary_frac * strips.q_share[k - 1]
         if share <= 0.0:
             continue
+        lean = 0.0 if k == 0 else strips.q_lean[k - 1]
         begin = end = 0
         for j in range(first, n_eep - 1):
             weight = share * (number[j + 1] - number[j]) / total
             if weight <= 0.0:
                 continue
-            _lay(mu, k, j, patch)
+            slope = _lay(mu, k, j, lean, strips.n_fitted, patch)
             brightest, faintest = patch[0, 0] - patch[3, 0], patch[0, 0] + patch[3, 0]
-            if brightest > safe_bright and faintest < safe_faint:
+            if n_cut == 0 and brightest > safe_bright and faintest < safe_faint:
                 selected += weight
             else:
-                selected += weight * _selected(patch[0, 0], patch[1, 0], patch[2, 0], limits, table)
+                selected += weight * patch_share(patch, slope, limits, cuts, table)
             # sequences are continuous, so the stars in reach are near those of the last patch
             while begin < n_star and upper[begin] < brightest:
                 begin += 1
@@ -235,7 +209,10 @@ def star_densities(strips, stars, limits, table, density, moments):
                         break
                 if near:
                     rr, ru, rw, uu, uw, ww = _products(values, scale, below, i, patch)
-                    part, along, across = patch_integral(rr, ru, rw, uu, uw, ww, placed, table)
+                    part, along, across = patch_integral(rr, ru, rw, uu, uw, ww, slope, placed or n_cut > 0, table)
+                    for c in range(n_cut):
+                        if stars.unknown[i, c]:
+                            part *= _passing(patch, along, across, uu, ww, cuts, c, table)
                     density[i] += weight * part
                     if placed and part > 0.0:
                         _add_moments(strips, k, j, weight * part, along + 0.5, across + 0.5, moments, i)
@@ -245,25 +222,60 @@ def star_densities(strips, stars, limits, table, density, moments):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _lay(mu, k, j, patch):
-    """Describe patch (k, j): rows of `patch` (4, n_obs) are centre, extent along, extent across, half of the box."""
-    lower, upper = (k, k + 1) if k > 0 else (0, 0)
+def _lay(mu, k, j, lean, n_fitted, patch):
+    """Describe patch (k, j): rows of `patch` (4, n_obs) are centre, extent along, extent across, half of the box.
+
+    The population of a strip is even in mass ratio, but not in light. A parabola through the edges and the middle says
+    by how much: what it moves along the extent across becomes a slope s of the population, whose density at a place v
+    in (−½, ½) is 1 + s v, and what is left moves the patch, so that its mean is right. Returns s.
+    """
     n_obs = mu.shape[2]
-    dd = de = ee = 0.0
+    if k == 0:
+        for a in range(n_obs):
+            p00, p01 = mu[0, j, a], mu[0, j + 1, a]
+            patch[0, a], patch[1, a], patch[2, a], patch[3, a] = 0.5 * (p00 + p01), p01 - p00, 0.0, 0.5 * abs(p01 - p00)
+        return 0.0
+    middle = mu.shape[0] // 2 + k
+    dd = de = ee = em = 0.0
     for a in range(n_obs):
-        p00, p01 = mu[lower, j, a], mu[lower, j + 1, a]
-        p10, p11 = mu[upper, j, a], mu[upper, j + 1, a]
-        patch[0, a] = 0.25 * (p00 + p01 + p10 + p11)
+        p00, p01 = mu[k, j, a], mu[k, j + 1, a]
+        p10, p11 = mu[k + 1, j, a], mu[k + 1, j + 1, a]
+        centre = 0.25 * (p00 + p01 + p10 + p11)
         d = 0.5 * (p01 + p11 - p00 - p10)
         e = 0.5 * (p10 + p11 - p00 - p01)
-        patch[1, a], patch[2, a] = d, e
-        patch[3, a] = 0.5 * (abs(d) + abs(e))
-        dd += d * d
-        de += d * e
-        ee += e * e
+        m = 0.5 * (mu[middle, j, a] + mu[middle, j + 1, a]) - centre
+        patch[0, a], patch[1, a], patch[2, a], patch[3, a] = centre, d, e, m
+        if a < n_fitted:
+            dd += d * d
+            de += d * e
+            ee += e * e
+            em += e * m
+    slope = 12.0 * lean + (8.0 * em / ee if ee > 0.0 else 0.0)
+    slope = min(max(slope, -_STEEPEST), _STEEPEST)
+    rest = lean - slope / 12.0
+    for a in range(n_obs):
+        patch[0, a] += (2.0 / 3.0) * patch[3, a] + rest * patch[2, a]
+        patch[3, a] = 0.5 * (abs(patch[1, a]) + abs(patch[2, a]))
     if de * de > _PARALLEL * dd * ee:  # the Gaussian part of the spread in `kernels_patch` goes beyond the patch
         for a in range(n_obs):
             patch[3, a] += 0.6 * min(abs(patch[1, a]), abs(patch[2, a]))
+    return slope
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _passing(patch, along, across, uu, ww, cuts, c, table):
+    """Probability that a star at a place on a patch passes cut c, in a band that was not measured.
+
+    What is left of the patch once the star is known is taken as a smaller patch, of variances 1/(12 + u·u) along and
+    1/(12 + w·w) across.
+    """
+    a = cuts.column[c]
+    magnitude = patch[0, a] + along * patch[1, a] + across * patch[2, a]
+    left = math.sqrt(12.0 / (12.0 + uu)) * patch[1, a]
+    aside = patch[2, a] / math.sqrt(12.0 + ww)
+    return 0.5 * (
+        cut_share(magnitude - aside, left, cuts, c, table) + cut_share(magnitude + aside, left, cuts, c, table)
+    )
 
 
 @njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})

@@ -147,24 +147,32 @@ def _observe(magnitudes, matrix, mu, k, j):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def numbers(iso, first, slope_low, slope_high, m_break, out):
+def numbers(iso, first, slope_low, slope_high, shape, out):
     """Integrate the mass function up to each vertex: filled `out` (n_eep,) at 0 and from `first` on.
 
-    The broken power law is continuous at `m_break` with value 1 there, and so is the integral, with value 0.
+    `shape` (3,) holds the break [Msun], and centre [Msun] and width in log10 M of a lognormal below it; a width of 0
+    stands for a power law there. The function is continuous at the break with value 1, and so is the integral, with
+    value 0.
     """
     n_eep = iso.shape[0]
-    out[0] = _imf_integral(iso[0, 0], slope_low, slope_high, m_break)
+    out[0] = _imf_integral(iso[0, 0], slope_low, slope_high, shape)
     for j in range(first, n_eep):
         if j > first and iso[j, 0] == iso[j - 1, 0]:
             out[j] = out[j - 1]
         else:
-            out[j] = _imf_integral(iso[j, 0], slope_low, slope_high, m_break)
+            out[j] = _imf_integral(iso[j, 0], slope_low, slope_high, shape)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _imf_integral(mass, slope_low, slope_high, m_break):
-    slope = slope_low if mass < m_break else slope_high
+def _imf_integral(mass, slope_low, slope_high, shape):
+    m_break = shape[0]
     x = math.log(mass / m_break)
+    if shape[2] > 0.0 and mass < m_break:
+        spread = shape[2] * math.log(10.0) * math.sqrt(2.0)
+        joint = math.log(m_break / shape[1]) / spread
+        scale = 0.5 * m_break * math.exp(joint * joint) * spread * math.sqrt(math.pi)
+        return scale * (math.erf(joint + x / spread) - math.erf(joint))
+    slope = slope_low if mass < m_break else slope_high
     g = (1.0 - slope) * x
     if abs(g) < 1e-8:
         return m_break * x * (1.0 + 0.5 * g)

@@ -6,19 +6,24 @@ library indexes θ by position.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from clusterbayes.errors import SettingsError
+from clusterbayes.model.imf import mass_function
 from clusterbayes.model.priors import Exponential, HalfNormal, Normal, Prior, Uniform, parse_prior
 
-__all__ = ["COLOUR_KNOTS", "ParameterSet", "default_priors", "unit_of"]
+__all__ = ["COLOUR_KNOTS", "FLOOR_SCALE", "ParameterSet", "default_priors", "floor_scale", "unit_of"]
 
 #: Knots of the colour discrepancy [log Teff], with the standard deviation of its prior there [mag]. Models follow the
 #: colours of solar-type and A stars to about 0.02 mag; they are worse for the coolest and the hottest stars.
 COLOUR_KNOTS = {3.50: 0.05, 3.60: 0.02, 3.72: 0.02, 3.85: 0.02, 4.05: 0.05}
+
+#: Least width of the prior of the model floors [mag]: how well models follow the colours of real clusters.
+FLOOR_SCALE = 0.02
 
 _UNITS = {
     "log_age": "log10(yr)",
@@ -30,6 +35,10 @@ _UNITS = {
     "age_gyr": "Gyr",
     "parallax_zero_point": "mas",
     "depth": "pc",
+    "pm_ra": "mas/yr",
+    "pm_dec": "mas/yr",
+    "pm_dispersion": "mas/yr",
+    "scale_radius": "deg",
 }
 
 
@@ -38,6 +47,11 @@ def unit_of(name: str) -> str:
     if name.startswith(("floor_", "zero_point_", "colour_")):
         return "mag"
     return _UNITS.get(name, "")
+
+
+def floor_scale(certified_floor: float = 0.0) -> float:
+    """Return the width of the model floors' prior [mag]: no less than a grid's certified interpolation error."""
+    return max(FLOOR_SCALE, round(0.005 * math.ceil(certified_floor / 0.005 - 1e-9), 3))
 
 
 def default_priors(
@@ -49,13 +63,18 @@ def default_priors(
     parallax_zero_point: str | None = None,
     zero_point_error: Mapping[str, float] | None = None,
     model_error: bool = True,
+    pm_priors: tuple[Prior, Prior] | None = None,
+    radius: float | None = None,
+    certified_floor: float = 0.0,
+    mass_law: str = "kroupa",
+    binary_law: str = "flat",
 ) -> tuple[dict[str, Prior], dict[str, float]]:
     """Priors of the free parameters, and the values of those that are held.
 
     Parameters
     ----------
     log_age_range, mh_range : tuple of float
-        Range of the isochrone grid [log10(yr)], [dex].
+        Range of the isochrone grid [log10(yr)], [dex]; where both ends are equal the parameter is held there.
     bands : sequence of str
         Bands that the observables are made of.
     has_field : bool
@@ -67,32 +86,41 @@ def default_priors(
         and the common part of the colour discrepancy stands for them.
     model_error : bool
         Whether floors, zero points and colour discrepancies are free, or zero.
+    pm_priors : tuple of Prior, optional
+        Of the cluster's proper motion [mas/yr], where proper motions are part of the model.
+    radius : float, optional
+        Radius of the sample [deg], where the places of the stars are part of the model.
+    certified_floor : float
+        Certified interpolation error of the grid [mag] (`clusterbayes.isochrones.certified`).
+    mass_law, binary_law : str
+        Names of the mass function and of the law of mass ratios.
 
     Returns
     -------
     priors : dict
     fixed : dict
     """
-    low, high = mh_range
+    (young, old), (low, high) = (map(float, ends) for ends in (log_age_range, mh_range))
+    on_grid: dict[str, Prior] = {"log_age": Uniform(young, old)} if old > young else {}
+    on_grid |= {"mh": Normal(-0.1, 0.4, low, high)} if high > low else {}
     priors: dict[str, Prior] = {
-        "log_age": Uniform(*map(float, log_age_range)),
-        "mh": Normal(-0.1, 0.4, float(low), float(high)),
+        **on_grid,
         "dist_mod": Uniform(0.0, 20.0),
         "a_v": parse_prior("exponential(1, 6)"),
         "binary_frac": Uniform(0.0, 1.0),
         "member_frac": Uniform(0.0, 1.0),
         "outlier_frac": parse_prior("beta(1, 20)"),
-        "alpha_1": parse_prior("normal(1.3, 0.7)"),
-        "alpha_2": parse_prior("normal(2.3, 0.7)"),
     }
-    fixed: dict[str, float] = {"q_slope": 0.0}
+    fixed: dict[str, float] = {}
+    _add_population(priors, fixed, mass_law, binary_law)
+    fixed.update({name: value for name, value in (("log_age", young), ("mh", low)) if name not in on_grid})
     if not has_field:
         del priors["member_frac"]
         fixed["member_frac"] = 1.0
     for band in bands:
         known = (zero_point_error or {}).get(band, 0.0)
         if model_error:
-            priors[f"floor_{band}"] = HalfNormal(0.02)
+            priors[f"floor_{band}"] = HalfNormal(floor_scale(certified_floor))
         else:
             fixed[f"floor_{band}"] = 0.0
         if model_error and known > 0.0:
@@ -110,7 +138,26 @@ def default_priors(
         mean = 0.035 if parallax_zero_point == "raw" else 0.0
         priors["parallax_zero_point"] = parse_prior(f"normal({mean}, 0.012)")
         priors["depth"] = HalfNormal(5.0)
+    if pm_priors is not None:
+        priors["pm_ra"], priors["pm_dec"] = pm_priors
+        priors["pm_dispersion"] = HalfNormal(0.5)
+    if radius is not None:
+        priors["scale_radius"] = Uniform(0.02 * radius, 2.0 * radius)
     return priors, fixed
+
+
+def _add_population(priors: dict[str, Prior], fixed: dict[str, float], mass_law: str, binary_law: str) -> None:
+    """Add the slopes of the mass function and of the mass ratios, free or held."""
+    law = mass_function(mass_law)
+    for name, text in (("alpha_1", law.alpha_1), ("alpha_2", law.alpha_2)):
+        if "(" in text:
+            priors[name] = parse_prior(text)
+        elif text:
+            fixed[name] = float(text)
+    if binary_law == "power":
+        priors["q_slope"] = Normal(0.0, 1.0, -2.0, 4.0)
+    else:
+        fixed["q_slope"] = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,10 +169,13 @@ class ParameterSet:
     priors : dict of str to Prior
         In the order of θ.
     fixed : dict of str to float
+    start : dict of str to float
+        Where the search begins, for parameters that it does not scan; else at the median of the prior.
     """
 
     priors: dict[str, Prior]
     fixed: dict[str, float]
+    start: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -145,6 +195,7 @@ class ParameterSet:
         """
         free, held = dict(priors), dict(fixed)
         known = [*free, *held]
+        _check_held_by_grid(held, user_priors or {}, user_fixed or {})
         for name, spec in (user_priors or {}).items():
             _check_known(name, known)
             prior = parse_prior(spec)
@@ -162,7 +213,7 @@ class ParameterSet:
             if default is not None and not default.low <= value <= default.high:
                 allowed = f"{default.low:g} to {default.high:g}"
                 raise SettingsError(f"{name} cannot be held at this value", name, value, allowed)
-            if not np.isfinite(value) or (value < 0.0 and name.startswith(("floor_", "depth"))):
+            if not np.isfinite(value) or (value < 0.0 and name.startswith(("floor_", "depth", "pm_dispersion"))):
                 raise SettingsError(
                     f"{name} cannot be held at this value", name, value, "a finite number, not negative"
                 )
@@ -215,6 +266,23 @@ class ParameterSet:
         if not self.priors:
             return theta
         return np.stack([prior.to_normal(theta[:, i]) for i, prior in enumerate(self.priors.values())], axis=1)
+
+
+def _check_held_by_grid(
+    held: Mapping[str, float], user_priors: Mapping[str, str | Prior], user_fixed: Mapping[str, float]
+) -> None:
+    """Age and metallicity are held by default only where the grid has a single value, and then at no other."""
+    for name in ("log_age", "mh"):
+        value = held.get(name)
+        if value is None or (name not in user_priors and abs(user_fixed.get(name, value) - value) <= 1e-6):
+            continue
+        raise SettingsError(
+            f"the grid has a single value of {name} and holds it there",
+            name,
+            user_fixed.get(name, user_priors.get(name)),
+            f"{value:g}",
+            f"leave {name} out, or use a grid with more values of it",
+        )
 
 
 def _check_known(name: str, known: Sequence[str]) -> None:

@@ -1,8 +1,9 @@
 """Which stars could have been in the catalogue: magnitude limits and the photometric error as a function of magnitude.
 
 A magnitude-limited sample says something about stars that are not in it, so the limit is part of the likelihood. The
-limits act on one band, the primary magnitude, as it was measured. The same smooth error σ(true magnitude) serves the
-normalisation of the likelihood, the simulator and the tests.
+main limits act on one band, the primary magnitude, as it was measured, and so does a completeness; other bands may have
+limits of their own. The same smooth error σ(true magnitude) serves the normalisation of the likelihood, the simulator
+and the tests.
 """
 
 from __future__ import annotations
@@ -14,16 +15,27 @@ import numpy as np
 
 from clusterbayes.bands import resolve_band
 from clusterbayes.errors import SettingsError
+from clusterbayes.model.completeness import Completeness
+from clusterbayes.model.kernels_selection import Limits
 
-__all__ = ["ErrorCurve", "Selection", "find_faint_limit", "parse_limits"]
+__all__ = ["BandLimit", "ErrorCurve", "Selection", "find_faint_limit", "parse_limits", "parse_other_limits"]
 
 _LIKE_THE_HIGHEST = 0.7  # share of the highest mode's counts that makes another mode count
 NO_LIMIT = 99.0  # mag, stands for "no faint limit"; its negative for "no bright limit"
 
 
 @dataclass(frozen=True)
+class BandLimit:
+    """Limits of the measured magnitude in a band that is not the primary one [mag]."""
+
+    band: str
+    bright: float = -NO_LIMIT
+    faint: float = NO_LIMIT
+
+
+@dataclass(frozen=True)
 class Selection:
-    """Limits of the primary magnitude.
+    """Limits of the primary magnitude, and of others.
 
     Attributes
     ----------
@@ -33,16 +45,63 @@ class Selection:
         Stars with a measured magnitude between them are in the sample [mag].
     reason : str
         Where the limits come from, in words.
+    completeness : Completeness, optional
+        Share of the stars that the catalogue holds against the measured primary magnitude.
+    others : tuple of BandLimit
+        Limits in other bands.
     """
 
     band: str
     bright: float = -NO_LIMIT
     faint: float = NO_LIMIT
     reason: str = "no limit"
+    completeness: Completeness | None = None
+    others: tuple[BandLimit, ...] = ()
 
     def inside(self, magnitude: np.ndarray) -> np.ndarray:
         """Whether measured magnitudes (n_star,) are within the limits; False where NaN."""
         return (magnitude >= self.bright) & (magnitude <= self.faint)
+
+    def passing(self, magnitude: np.ndarray) -> np.ndarray:
+        """Share of the stars of measured magnitudes (n_star,) within the limits that are kept."""
+        return np.ones(np.shape(magnitude)) if self.completeness is None else self.completeness(magnitude)
+
+    def limits(self, errors: ErrorCurve) -> Limits:
+        """Write limits and completeness as the curve of straight pieces that the kernels take."""
+        table = self.completeness or Completeness((0.0, 1.0), (1.0, 1.0))
+        inner = [m for m in table.magnitude if self.bright < m < self.faint] if self.completeness is not None else []
+        ends = [m for m in (self.bright, self.faint) if abs(m) < NO_LIMIT]
+        knots = np.unique(np.array([*ends, *inner]))
+        inside = np.concatenate([knots[:1] - 1.0, 0.5 * (knots[1:] + knots[:-1]), knots[-1:] + 1.0])
+        inside = inside if knots.size else np.zeros(1)
+        open_ = (inside > self.bright) & (inside < self.faint)
+        step = 0.25 * np.min(np.diff(knots), initial=1.0)
+        slope = np.where(open_, (table(inside + step) - table(inside - step)) / (2.0 * step), 0.0)
+        value = np.where(open_, table(inside), 0.0)
+        left = value[:-1] + slope[:-1] * (knots - inside[:-1])
+        right = value[1:] + slope[1:] * (knots - inside[1:])
+        turns = (np.abs(right - left) > 1e-12) | (np.abs(np.diff(slope)) > 1e-12)  # at the other knots nothing happens
+        pieces = np.concatenate([[True], turns])
+        knots, left, right, inside, value, slope, open_ = (
+            array[turns if array.size == turns.size else pieces]
+            for array in (knots, left, right, inside, value, slope, open_)
+        )
+        plain = (np.abs(value - 1.0) < 1e-12) & (slope == 0.0) & open_
+        edges = np.concatenate([[-np.inf], knots, [np.inf]])
+        widest = int(np.argmax(np.where(plain, np.minimum(edges[1:], 50.0) - np.maximum(edges[:-1], -50.0), -1.0)))
+        return Limits(
+            knots=knots,
+            anchor=inside,
+            value=value,
+            slope=slope,
+            jump=right - left,
+            plain_bright=float(edges[widest]) if plain.any() else np.inf,
+            plain_faint=float(edges[widest + 1]) if plain.any() else -np.inf,
+            faint=self.faint,
+            sigma_mag=errors.magnitude,
+            sigma_value=errors.sigma,
+            floor=0.0,
+        )
 
 
 def parse_limits(text: str) -> tuple[str, float, float]:
@@ -74,6 +133,30 @@ def parse_limits(text: str) -> tuple[str, float, float]:
     if not bright < faint:
         raise SettingsError(f"magnitude limit {text!r}: the bright limit must be a smaller number than the faint one")
     return band, bright, faint
+
+
+def parse_other_limits(text: str) -> tuple[str, tuple[BandLimit, ...]]:
+    """Part a list of limits: ``Gaia_G=18,Gaia_BP=9..18.5`` limits G as the primary band, and BP besides.
+
+    Returns
+    -------
+    primary : str
+        The first entry as it is: ``auto``, ``none``, or the limit of a band.
+    others : tuple of BandLimit
+
+    Raises
+    ------
+    SettingsError
+        If an entry was not understood, or a band is named twice.
+    """
+    primary, *rest = text.split(",")
+    others = tuple(BandLimit(*parse_limits(part)) for part in rest)
+    bands = [limit.band for limit in others]
+    if primary.strip() not in ("auto", "none"):
+        bands.append(parse_limits(primary)[0])
+    if len(set(bands)) < len(bands):
+        raise SettingsError(f"magnitude limit {text!r} names a band twice; write both ends as G=5..18")
+    return primary.strip(), others
 
 
 def find_faint_limit(magnitude: np.ndarray) -> tuple[float, str]:

@@ -15,7 +15,7 @@ from astropy.table import Table
 from clusterbayes.bands import resolve_band
 from clusterbayes.errors import SettingsError
 from clusterbayes.isochrones import Isochrone, IsochroneGrid
-from clusterbayes.model.cluster import MassRatios
+from clusterbayes.model.binaries import MassRatios
 from clusterbayes.model.imf import draw_masses
 from clusterbayes.model.selection import NO_LIMIT, parse_limits
 
@@ -27,6 +27,12 @@ _GROUND_NOISE = (0.008, 16.5)
 _NOISE_SLOPE = 0.28  # dex per mag
 _NOISE_END = 0.5  # mag: fainter stars are not measured, so none of them is scattered into the sample
 _PARALLAX_NOISE = (0.02, 15.0)  # mas at the bright end, magnitude from which it grows
+_MOTION_NOISE = 0.95  # errors of proper motions [mas/yr] in units of those of parallaxes [mas]
+_PER_PARSEC = 4.740470446  # km/s for 1 arcsec/yr at 1 pc
+# Velocities across the line of sight (east, north) [km/s]: of the cluster, and mean and scatter of field stars.
+_CLUSTER_VELOCITY, _CLUSTER_SCATTER = (8.0, -14.0), 0.8
+_FIELD_VELOCITY, _FIELD_SCATTER = (0.0, -10.0), 30.0
+_CENTRE, _RADIUS, _SCALE_RADIUS = (120.0, 30.0), 0.5, 0.12  # of the field [deg]
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,9 @@ class SimulatedCluster:
     Attributes
     ----------
     table : astropy.table.Table
-        `id`, per band a magnitude and `<band>_error` [mag], optionally `parallax` and `parallax_error` [mas], and the
-        truth of each star: `is_member`, `mass` [Msun], `q` (0 for a single star), NaN for field stars.
+        `id`, per band a magnitude and `<band>_error` [mag], optionally `parallax` and `parallax_error` [mas], `pmra`,
+        `pmdec`, their errors [mas/yr] and `pmra_pmdec_corr`, `ra` and `dec` [deg], and the truth of each star:
+        `is_member`, `mass` [Msun], `q` (0 for a single star), NaN for field stars.
     truth : dict
         Parameters by name.
     """
@@ -69,6 +76,8 @@ def simulate_cluster(
     alpha: tuple[float, float] = (1.3, 2.3),
     floor: float = 0.0,
     parallax: bool = False,
+    proper_motion: bool = False,
+    positions: bool = False,
 ) -> SimulatedCluster:
     """Simulate the catalogue of a cluster with field stars.
 
@@ -97,6 +106,10 @@ def simulate_cluster(
         Scatter beyond the listed errors [mag].
     parallax : bool
         Add parallaxes and their errors, zero point applied.
+    proper_motion : bool
+        Add proper motions, their errors and correlations.
+    positions : bool
+        Add right ascension and declination in a circle: a Plummer profile for members, field stars evenly spread.
 
     Returns
     -------
@@ -136,16 +149,68 @@ def simulate_cluster(
         table["parallax"] = np.round(stars["parallax"][order] + error * rng.normal(size=order.size), 4)
         table["parallax_error"] = np.round(error, 4)
         table.meta["parallax_zero_point"] = "applied"
+    if proper_motion:
+        _add_motions(
+            table, stars["parallax"][order], stars["observed"][order, limits[0]], order < n_members, dist_mod, rng
+        )
+    if positions:
+        _add_positions(table, order < n_members, rng)
     table["is_member"] = (np.arange(order.size) < n_members)[order]
     table["mass"], table["q"] = stars["mass"][order], stars["q"][order]
     truth = {
         "log_age": log_age, "mh": mh, "dist_mod": dist_mod, "distance": 10.0 ** (dist_mod / 5 + 1), "a_v": a_v,
-        "ebv": a_v / grid.metadata.get("r_v", 3.1), "binary_frac": binary_frac,
+        "ebv": a_v / grid.r_v, "binary_frac": binary_frac,
         "binary_frac_q05": binary_frac * float(MassRatios().share_above(0.5, np.zeros(1))[0]),
         "member_frac": n_members / (n_members + n_field), "alpha_1": alpha[0], "alpha_2": alpha[1], "floor": floor,
         "n_members": n_members, "n_field": n_field, "seed": seed,
     }  # fmt: skip
+    if proper_motion:
+        per_velocity = 10.0 ** (2.0 - 0.2 * dist_mod) / _PER_PARSEC
+        truth["pm_ra"], truth["pm_dec"] = (v * per_velocity for v in _CLUSTER_VELOCITY)
+        truth["pm_dispersion"] = _CLUSTER_SCATTER * per_velocity
+    if positions:
+        truth |= {"ra": _CENTRE[0], "dec": _CENTRE[1], "radius": _RADIUS, "scale_radius": _SCALE_RADIUS}
     return SimulatedCluster(table, truth)
+
+
+def _add_motions(
+    table: Table,
+    parallax: np.ndarray,
+    magnitude: np.ndarray,
+    member: np.ndarray,
+    dist_mod: float,
+    rng: np.random.Generator,
+) -> None:
+    """Add proper motions: velocities over distances, with correlated errors that grow as those of parallaxes do."""
+    n = magnitude.size
+    velocity = np.array(_FIELD_VELOCITY) + _FIELD_SCATTER * rng.normal(size=(n, 2))
+    own = np.array(_CLUSTER_VELOCITY) + _CLUSTER_SCATTER * rng.normal(size=(n, 2))
+    distance_in = np.where(member, 10.0 ** (2.0 - 0.2 * dist_mod), parallax)
+    true = np.where(member[:, None], own, velocity) * distance_in[:, None] / _PER_PARSEC
+    error = _MOTION_NOISE * _PARALLAX_NOISE[0] * 10.0 ** (0.2 * np.clip(magnitude - _PARALLAX_NOISE[1], 0, 9))
+    errors = error[:, None] * np.array([1.0, 0.85])
+    correlation = rng.uniform(-0.4, 0.4, n)
+    noise = rng.normal(size=(n, 2))
+    noise[:, 1] = correlation * noise[:, 0] + np.sqrt(1.0 - correlation**2) * noise[:, 1]
+    observed = true + errors * noise
+    for axis, name in enumerate(("pmra", "pmdec")):
+        table[name] = np.round(observed[:, axis], 4)
+        table[f"{name}_error"] = np.round(errors[:, axis], 4)
+    table["pmra_pmdec_corr"] = np.round(correlation, 4)
+
+
+def _add_positions(table: Table, member: np.ndarray, rng: np.random.Generator) -> None:
+    """Add places in a circle: a Plummer profile cut at the radius for members, an even spread for the others."""
+    share = rng.random(member.size)
+    ratio = (_SCALE_RADIUS / _RADIUS) ** 2
+    # The share of a Plummer profile within x radii, in terms of what is within one, solved for x.
+    plummer = np.sqrt(ratio * share / (1.0 + ratio - share))
+    distance = _RADIUS * np.where(member, plummer, np.sqrt(share))
+    angle = 2.0 * np.pi * rng.random(member.size)
+    d, (ra, dec) = np.radians(distance), np.radians(_CENTRE)
+    sine = np.sin(dec) * np.cos(d) + np.cos(dec) * np.sin(d) * np.cos(angle)
+    east = np.arctan2(np.sin(angle) * np.sin(d) * np.cos(dec), np.cos(d) - np.sin(dec) * sine)
+    table["ra"], table["dec"] = np.round(np.degrees(ra + east), 7), np.round(np.degrees(np.arcsin(sine)), 7)
 
 
 class _Sky:

@@ -73,6 +73,7 @@ def test_fit_writes_everything(run, catalogue, calls, tmp_path):
     assert "5/8 sample" in err
     options = calls[0][1]
     assert options["grid"] == "parsec"
+    assert (options["extinction_law"], options["r_v"]) == ("tables", 3.1)
     assert options["mag_limit"] == "auto"
     assert options["model_error"] == "default"
     assert options["center"] is options["radius"] is options["priors"] is options["fixed"] is options["control"] is None
@@ -86,10 +87,13 @@ def test_fit_hands_on_every_option(run, catalogue, calls, tmp_path):
         "--default-error", "0.02", "--mag-limit", "G=15", "--parallax-zero-point", "applied", "--grid", "mist",
         "--model-error", "none", "--prior", "mh=normal(0,0.1)", "--prior", "a_v=uniform(0,1)", "--fix", "alpha_1=1.3",
         "--seed", "9", "--steps", "77", "--threads", "1", "--control", catalogue, "--name", "M 67", "--creator-id", "4",
-        "--quiet",
+        "--quiet", "--extinction-law", "F19", "--r-v", "3.4",
+        "--proper-motion", "ignore", "--pm-window", "-11,-2.9,1", "--no-positions",
     )  # fmt: skip
     assert (code, err) == (0, "")
     photometry, options = calls[0]
+    assert (options["proper_motion"], options["pm_window"], options["positions"]) == ("ignore", "-11,-2.9,1", False)
+    assert (options["extinction_law"], options["r_v"]) == ("F19", 3.4)
     assert [observable.name for observable in photometry.observables] == ["Gaia_G", "Gaia_BP-Gaia_RP"]
     assert photometry.parallax_zero_point == "applied"
     assert (options["sampling"].max_steps, options["sampling"].n_threads) == (77, 1)
@@ -100,6 +104,16 @@ def test_fit_hands_on_every_option(run, catalogue, calls, tmp_path):
     assert options["control"].observables == photometry.observables
     record = json.loads((tmp_path / "out" / "record.json").read_text())["record"]
     assert (record["name"], record["creatorId"]) == ("M 67", 4)
+
+
+def test_cuts_of_quality_are_handed_on(run, catalogue, calls, tmp_path):
+    code, _, err = run("fit", catalogue, "--out", tmp_path / "out", "--max-ruwe", "1.4")
+    assert (code, "RUWE" in err) == (2, True)
+    code, _, err = run("fit", catalogue, "--out", tmp_path / "out", "--max-excess", "5")
+    assert (code, "excess" in err) == (2, True)
+    code, _, err = run("fit", catalogue, "--out", tmp_path / "out", "--parallax-zero-point", "lindegren")
+    assert (code, "parallax" in err) == (2, True)
+    assert calls == []
 
 
 def test_center_and_radius(run, catalogue, calls, tmp_path):
@@ -228,8 +242,11 @@ def test_simulate_writes_table_and_truth(run, simulated, tmp_path, ending):
     code, out, err = run(
         "simulate", "--log-age", "8.5", "--mh", "-0.3", "--dist-mod", "9", "--a-v", "0.2", "--binary-frac", "0.5",
         "--n-members", "30", "--n-field", "10", "--bands", "BP, G,RP", "--mag-limit", "G=17", "--seed", "4", "-o", path,
+        "--proper-motion", "--positions",
     )  # fmt: skip
     assert (code, out) == (0, ""), err
+    asked = {name: simulated[0][1][name] for name in ("parallax", "proper_motion", "positions")}
+    assert asked == {"parallax": False, "proper_motion": True, "positions": True}
     assert names(path.parent) == {path.name, "mock.truth.json"}
     assert len(Table.read(path)) == 40
     truth = json.loads((path.parent / "mock.truth.json").read_text())
@@ -237,6 +254,7 @@ def test_simulate_writes_table_and_truth(run, simulated, tmp_path, ending):
     assert truth["mag_limit"] == "G=17"
     assert truth["bands"] == ["Gaia_BP", "Gaia_G", "Gaia_RP"]
     assert len(truth["grid"]["digest"]) == 64
+    assert (truth["grid"]["extinction_law"], truth["grid"]["r_v"]) == ("tables", 3.1)
     cluster, options = simulated[0]
     assert cluster == (8.5, -0.3, 9.0, 0.2, 0.5, 30, 10)
     assert (options["mag_limit"], options["seed"], options["bands"]) == ("G=17", 4, ["Gaia_BP", "Gaia_G", "Gaia_RP"])
@@ -249,6 +267,8 @@ def test_simulate_writes_table_and_truth(run, simulated, tmp_path, ending):
         (["--bands", ","], "--bands"),
         (["--grid", "nope"], "nope"),
         (["-o", "mock.doc"], ".doc"),
+        (["--extinction-law", "f19"], "Did you mean F19"),
+        (["--r-v", "9"], "2 to 6"),
     ],
 )
 def test_simulate_with_bad_options(run, simulated, tmp_path, monkeypatch, words, message):
@@ -256,6 +276,15 @@ def test_simulate_with_bad_options(run, simulated, tmp_path, monkeypatch, words,
     code, _, err = run("simulate", "-o", "mock.csv", *words)
     assert (code, message in err) == (2, True), err
     assert names(tmp_path) == set()
+
+
+def test_simulate_under_another_law(run, simulated, tmp_path):
+    code, _, err = run("simulate", "--extinction-law", "G23", "--r-v", "5", "-o", tmp_path / "mock.csv")
+    assert code == 0, err
+    assert simulated[0][1]["grid"].metadata["law"] == "G23"
+    assert simulated[0][1]["grid"].r_v == 5.0
+    truth = json.loads((tmp_path / "mock.truth.json").read_text())
+    assert (truth["grid"]["extinction_law"], truth["grid"]["r_v"]) == ("G23", 5.0)
 
 
 def test_simulate_keeps_existing_files(run, simulated, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from unit.model.mocks import GRID, TRUTH, make_model, mock_table
@@ -9,7 +11,7 @@ from unit.model.mocks import GRID, TRUTH, make_model, mock_table
 from clusterbayes.errors import FitError, SettingsError
 from clusterbayes.inference import SamplingOptions, fit_cluster
 from clusterbayes.inference.field import FieldLearner
-from clusterbayes.inference.fit import _ingest
+from clusterbayes.inference.fit import _derived, _ingest, _load_grid, _provenance
 from clusterbayes.inference.search import find_modes
 from clusterbayes.photometry import Photometry
 
@@ -74,3 +76,44 @@ def test_cancel_is_honoured():
     table = mock_table(40, 10, seed=8)
     with pytest.raises(FitError, match="cancelled"):
         fit_cluster(Photometry.from_table(table), grid=GRID, mag_limit="Gaia_G=16", cancel=lambda: True)
+
+
+# --- extinction ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"extinction_law": "f19"}, "Did you mean F19"),
+        ({"extinction_law": "G23", "r_v": 6.0}, "2.3 to 5.6"),
+        ({"r_v": 1.0}, "2 to 6"),
+        ({"extinction_law": "F19", "mag_limit": "Gaia_G=16"}, "was loaded with the extinction law.*load it with law="),
+    ],
+)
+def test_extinction_that_cannot_be_had_is_said(options, message):
+    table = Photometry.from_table(mock_table(40, 10, seed=8))
+    with pytest.raises(SettingsError, match=message):
+        fit_cluster(table, grid=GRID, **options)
+
+
+def test_a_named_grid_is_loaded_under_the_law():
+    said = []
+    grid = _load_grid("parsec", ("Gaia_G", "V"), "F19", 4.0, lambda percent, text: said.append((percent, text)))
+    assert (grid.metadata["law"], grid.r_v, grid.bands) == ("F19", 4.0, ("Gaia_G", "V"))
+    assert _load_grid(grid, grid.bands, "F19", 4.0, print) is grid
+    assert _load_grid(grid, grid.bands, "tables", 3.1, print) is grid
+    other = _load_grid("parsec", ("Gaia_G", "V"), "tables", 3.1, print)
+    assert other.digest != grid.digest
+    np.testing.assert_array_equal(other.mags, grid.mags)
+    assert np.all(other.ext[..., 1, 0] != grid.ext[..., 1, 0])
+
+
+def test_reddening_and_provenance_are_for_the_grid_s_own_r_v():
+    table = mock_table(60, 0, seed=9)
+    grid = replace(GRID, metadata={**GRID.metadata, "r_v": 5.0, "law": "G23", "name": "dusty"})
+    model = make_model(table, grid=grid)
+    theta = model.parameters.from_normal(np.random.default_rng(1).normal(size=(7, model.parameters.n_dim)))
+    found = _derived(model, theta)["ebv"]
+    np.testing.assert_allclose(found, model.parameters.unpack(theta)["a_v"] / 5.0)
+    known = _provenance(model, Photometry.from_table(table), 1, {})["grid"]
+    assert known == {"name": "dusty", "digest": grid.digest, "extinction_law": "G23", "r_v": 5.0}

@@ -31,6 +31,9 @@ def mock_table(n_members=150, n_field=0, *, truth=TRUTH, bands=GAIA, faint=16.0,
     return simulate_cluster(**truth, n_members=n_members, n_field=n_field, **options).table
 
 
+_SELECTING = ("completeness", "others")
+
+
 def make_model(
     source, *, grid=GRID, observables=None, bright=-99.0, faint=16.0, fixed=None, model_error=False, **options
 ):
@@ -45,7 +48,8 @@ def make_model(
         model_error=model_error,
     )
     parameters = ParameterSet.build(*defaults, user_fixed=fixed or {})
-    limits = Selection(next(o.bands[0] for o in source.observables if o.is_magnitude), bright, faint)
+    primary = next(o.bands[0] for o in source.observables if o.is_magnitude)
+    limits = Selection(primary, bright, faint, **{key: options.pop(key) for key in _SELECTING if key in options})
     options = {"field": np.full(source.n_star, 0.01), "thin": 1} | options
     return ClusterModel(source, grid, parameters, limits, **options)
 

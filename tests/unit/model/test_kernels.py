@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -10,9 +12,12 @@ from scipy import special, stats
 from unit.model import oracle
 
 from clusterbayes.model import kernels, kernels_density, kernels_normal, kernels_patch
+from clusterbayes.model.cuts import LimitColumns
+from clusterbayes.model.selection import ErrorCurve, Selection
 
 TABLE = kernels.normal_table()
-NO_LIMITS = kernels_density.Limits(-99.0, 99.0, np.linspace(-50.0, 50.0, 101), np.full(101, 0.01), 0.0)
+NO_LIMITS = Selection("G").limits(ErrorCurve(np.linspace(-50.0, 50.0, 101), np.full(101, 0.01)))
+NO_CUTS = LimitColumns((), (), (), 0).cuts
 LOG_SIGMA = st.floats(np.log10(3e-4), np.log10(0.3))
 FAR = 6.0  # σ: stars are compared where their density is above exp(-FAR²/2) of the largest possible
 
@@ -20,7 +25,7 @@ FAR = 6.0  # σ: stars are compared where their density is above exp(-FAR²/2) o
 class Chain:
     """A random chain of patches with its population, and stars near it."""
 
-    def __init__(self, seed, n_obs, log_sigma, *, correlated=False, missing=False, n_q=2):
+    def __init__(self, seed, n_obs, log_sigma, *, correlated=False, missing=False, n_q=2, bend=0.2):
         rng = np.random.default_rng(seed)
         n_eep, n_star = 5, 6
         steps = rng.normal(size=(n_eep, n_obs)) * 10.0 ** rng.uniform(-4, -0.3, (n_eep, 1))
@@ -28,7 +33,11 @@ class Chain:
         single = 15.0 + np.cumsum(steps, axis=0)
         shifts = rng.normal(size=(n_q, 1, n_obs)) * 10.0 ** rng.uniform(-4, -0.5, (n_q, 1, 1))
         wiggle = 0.2 * rng.normal(size=(n_q, n_eep, n_obs)) * np.abs(shifts)
-        self.mu = np.concatenate([single[None], single + np.cumsum(shifts + wiggle, axis=0)])
+        sequences = single + np.cumsum(shifts + wiggle, axis=0)
+        bent = np.random.default_rng((seed, 1))
+        bulge = bend * bent.normal(size=(n_q - 1, 1, n_obs)) * np.abs(shifts[1:])
+        middle = 0.5 * (sequences[1:] + sequences[:-1]) + bulge
+        self.mu = np.concatenate([single[None], sequences, middle])
         self.number = np.cumsum(rng.random(n_eep) * (rng.random(n_eep) < 0.85))
         self.number[-1] += 0.3
         self.strips = kernels_density.Strips(
@@ -38,7 +47,9 @@ class Chain:
             number=self.number,
             q_nodes=np.linspace(0.3, 1.0, n_q),
             q_share=np.full(n_q - 1, 1.0 / max(n_q - 1, 1)),
+            q_lean=bent.uniform(-0.05, 0.05, n_q - 1),
             binary_frac=0.4 if n_q > 1 else 0.0,
+            n_fitted=n_obs,
         )
         sigma = 10.0**log_sigma * rng.uniform(0.5, 2.0, (n_star, n_obs))
         matrix, floor = np.eye(n_obs), np.zeros(n_obs)
@@ -49,7 +60,7 @@ class Chain:
         patch = [self.patches()[i] for i in rng.integers(0, len(self.patches()), n_star)]
         where = rng.uniform(-0.7, 0.7, (n_star, 2))
         noise = np.einsum("nij,nj->ni", np.linalg.cholesky(covariance), rng.normal(size=(n_star, n_obs)))
-        values = np.array([c + t * d + v * e for (_, c, d, e), (t, v) in zip(patch, where, strict=True)]) + noise
+        values = np.array([c + t * d + v * e for (_, c, d, e, _), (t, v) in zip(patch, where, strict=True)]) + noise
         if missing:
             gaps = rng.random((n_star, n_obs)) < 0.3
             gaps[:, 0] = False
@@ -59,15 +70,17 @@ class Chain:
         self.matrix, self.floor, self.correlated = matrix, floor, correlated
 
     def patches(self):
-        """List (weight, centre, along, across) of every patch."""
+        """List (weight, centre, along, across, slope) of every patch."""
         listed, number = [], self.number / np.ptp(self.number)
         for k in range(self.strips.q_nodes.size):
-            lower, upper = (0, 0) if k == 0 else (k, k + 1)
+            lower, upper, middle = (0, 0, 0) if k == 0 else (k, k + 1, self.strips.q_nodes.size + k)
+            bulge = self.mu[middle] - 0.5 * (self.mu[lower] + self.mu[upper])
+            lean = 0.0 if k == 0 else self.strips.q_lean[k - 1]
             share = 1 - self.strips.binary_frac if k == 0 else self.strips.binary_frac * self.strips.q_share[k - 1]
             for j in range(self.mu.shape[1] - 1):
-                (a, b), (c, d) = self.mu[lower, j : j + 2], self.mu[upper, j : j + 2]
-                corners = ((a + b + c + d) / 4, (b + d - a - c) / 2, (c + d - a - b) / 2)
-                listed.append((share * (number[j + 1] - number[j]), *corners))
+                ends = (self.mu[row, j : j + 2] for row in (lower, upper))
+                laid = oracle.lay(*ends, 0.5 * (bulge[j] + bulge[j + 1]), lean)
+                listed.append((share * (number[j + 1] - number[j]), *laid))
         return listed
 
     def kernel(self):
@@ -79,10 +92,13 @@ class Chain:
             covariance[:] = np.nan_to_num(self.errors**2)[:, :, None] * np.eye(n_obs)
         shapes = ((n_star, n_obs), (rows, n_obs, n_obs), (n_star, n_obs), n_star, n_star, n_star)
         room = [np.empty(shape) for shape in shapes]
-        stars = kernels_density.Whitened(np.nan_to_num(self.values), *room, np.empty(n_star, bool))
+        stars = kernels_density.Whitened(
+            np.nan_to_num(self.values), *room, np.empty(n_star, bool), np.zeros((n_star, 0), bool)
+        )
         kernels_density.whiten(self.errors, covariance, self.matrix, self.floor, stars)
         density = np.empty(n_star)
-        z = kernels.star_densities(self.strips, stars, NO_LIMITS, TABLE, density, np.empty((0, kernels.N_MOMENT)))
+        no_moments = np.empty((0, kernels.N_MOMENT))
+        z = kernels.star_densities(self.strips, stars, NO_LIMITS, NO_CUTS, TABLE, density, no_moments)
         assert z == pytest.approx(1.0, abs=1e-12)
         with np.errstate(divide="ignore"):
             return np.log(density)
@@ -94,8 +110,8 @@ class Chain:
             have = np.isfinite(y)
             part = covariance[np.ix_(have, have)]
             total = sum(
-                weight * of_patch(y[have], centre[have], along[have], across[have], part)
-                for weight, centre, along, across in self.patches()
+                weight * of_patch(y[have], centre[have], along[have], across[have], slope, part)
+                for weight, centre, along, across, slope in self.patches()
                 if weight > 0
             )
             result.append(np.log(max(total, 1e-300)))
@@ -181,7 +197,7 @@ def test_single_stars_are_exact(seed, n_obs, log_sigma, correlated, missing):
     """Lines need no formula for strips: adaptive quadrature along each segment, zero lengths and weights included."""
     chain = Chain(seed, n_obs, log_sigma, correlated=correlated, missing=missing, n_q=1)
 
-    def line(y, centre, along, _across, covariance):
+    def line(y, centre, along, _across, _slope, covariance):
         return oracle.line_density(y, centre - along / 2, centre + along / 2, covariance)
 
     assert chain.worst(line) < 1e-6
@@ -194,23 +210,29 @@ def test_a_wrong_error_is_noticed():
     assert chain.worst(oracle.strip_density) > 1e-3
 
 
-def patch_integral(r, u, w, placed=True):
+def patch_integral(r, u, w, slope=0.0, placed=True):
     products = (r @ r, r @ u, r @ w, u @ u, u @ w, w @ w)
-    return kernels_patch.patch_integral(*products, placed, TABLE)
+    return kernels_patch.patch_integral(*products, slope, placed, TABLE)
 
 
 @settings(max_examples=150)
-@given(seed=st.integers(0, 2**32 - 1), log_u=st.floats(-6, 2.5), log_w=st.floats(-6, 2.5), angle=st.floats(0.0, np.pi))
-def test_patches_of_every_shape(seed, log_u, log_w, angle):
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    log_u=st.floats(-6, 2.5),
+    log_w=st.floats(-6, 2.5),
+    angle=st.floats(0.0, np.pi),
+    slope=st.floats(-1.8, 1.8),
+)
+def test_patches_of_every_shape(seed, log_u, log_w, angle, slope):
     """Points, needles and slivers: finite, no larger than the Gaussian's peak, and as the formula has it."""
     rng = np.random.default_rng(seed)
     u = 10**log_u * np.array([1.0, 0.0, 0.0])
     w = 10**log_w * np.array([np.cos(angle), np.sin(angle), 0.0])
     r = rng.uniform(-0.6, 0.6) * u + rng.uniform(-0.6, 0.6) * w + rng.normal(size=3)
     assume(abs(log_u - log_w) > 1e-9)  # either may be the line where they are equal
-    part, along, across = patch_integral(r, u, w)
-    expected = oracle.strip_density(r, np.zeros(3), u, w, np.eye(3)) * (2 * np.pi) ** 1.5
-    assert 0.0 <= part <= 1.0 + 1e-9
+    part, along, across = patch_integral(r, u, w, slope)
+    expected = oracle.strip_density(r, np.zeros(3), u, w, slope, np.eye(3)) * (2 * np.pi) ** 1.5
+    assert 0.0 <= part <= 1.0 + 0.5 * abs(slope) + 1e-9
     assert abs(along) <= 0.5 and abs(across) <= 0.5
     if expected > np.exp(-0.5 * FAR**2):
         assert np.log(part) == pytest.approx(np.log(expected), abs=1e-6)
@@ -242,7 +264,10 @@ def test_positions_within_a_patch(seed, log_size):
 
 
 def test_parts_of_a_patch_add_up():
-    """A patch cut in two along and across holds what it held, as the formula for each part is nearly exact."""
+    """A patch cut in two along and across holds what it held, as the formula for each part is nearly exact.
+
+    So does one with a slope, whose halves have half of it; there the mean position is less exact.
+    """
     rng = np.random.default_rng(4)
     u, w = np.array([3.0, 0.5, 0.0]), np.array([0.2, 1.2, 0.3])
     for _ in range(50):
@@ -250,22 +275,29 @@ def test_parts_of_a_patch_add_up():
         whole = patch_integral(r, u, w)[0]
         parts = [patch_integral(r - s * u / 4 - v * w / 4, u / 2, w / 2)[0] / 4 for s in (-1, 1) for v in (-1, 1)]
         assert sum(parts) == pytest.approx(whole, rel=3e-3)
+        whole = patch_integral(r, u, w, 0.8)[0]
+        for s, v in itertools.product((-1, 1), repeat=2):
+            weight, half = (1 + 0.8 * v / 4) / 4, 0.8 / (2 * (1 + 0.8 * v / 4))
+            whole -= weight * patch_integral(r - s * u / 4 - v * w / 4, u / 2, w / 2, half)[0]
+        assert whole == pytest.approx(0.0, abs=1e-2 * sum(parts))
 
 
 @pytest.mark.parametrize(("log_sigma", "n_obs"), [(-3.0, 2), (-2.0, 3), (-1.0, 4)])
 def test_the_formula_against_exact_integrals(log_sigma, n_obs):
-    """How exact the formula for sheared strips is: 1e-3 nat for nine random patches in ten."""
+    """How exact the formula for sheared strips is: 2e-3 nat for nine random patches in ten."""
     difference = []
     for seed in range(12):
         chain = Chain(seed, n_obs, log_sigma, n_q=2)
         chain.number[:] = np.arange(5)
         exact, largest = chain.oracle(lambda *patch: (oracle.patch_density if patch[2].any() else no_length)(*patch))
         difference.append(np.abs(chain.kernel() - exact)[exact > largest - 0.5 * FAR**2])
-    assert np.quantile(np.concatenate(difference), 0.9) < 1e-3
+    assert np.quantile(np.concatenate(difference), 0.9) < 2e-3
 
 
-def no_length(y, centre, _along, across, covariance):
-    return oracle.line_density(y, centre - across / 2, centre + across / 2, covariance)
+def no_length(y, centre, _along, across, slope, covariance):
+    v = (np.arange(4000) + 0.5) / 4000 - 0.5
+    values = stats.multivariate_normal(np.zeros(y.size), covariance).pdf(y - centre - v[:, None] * across)
+    return np.mean((1 + slope * v) * values)
 
 
 def test_stars_of_enormous_error_are_felt_everywhere():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,6 +13,7 @@ from clusterbayes.errors import BandError, GridRangeError, SettingsError
 from clusterbayes.model.cluster import MassRatios
 from clusterbayes.model.imf import draw_masses
 from clusterbayes.model.simulate import photometric_error, simulate_cluster
+from clusterbayes.photometry.sky import separation
 
 
 def simulate(n_members=400, n_field=100, **changes):
@@ -48,6 +51,10 @@ class TestCatalogue:
         assert truth["binary_frac_q05"] == pytest.approx(TRUTH["binary_frac"] * 0.5 / 0.9)
         assert (truth["alpha_1"], truth["alpha_2"], truth["floor"]) == (1.1, 2.5, 0.01)
 
+    def test_reddening_is_for_the_grid_s_own_r_v(self):
+        grid = replace(GRID, metadata={**GRID.metadata, "r_v": 5.0})
+        assert simulate(20, 0, grid=grid).truth["ebv"] == pytest.approx(TRUTH["a_v"] / 5.0)
+
     def test_the_same_seed_gives_the_same_catalogue(self):
         one, two, other = simulate(seed=3).table, simulate(seed=3).table, simulate(seed=4).table
         assert all(np.array_equal(one[c], two[c], equal_nan=one[c].dtype.kind == "f") for c in one.colnames)
@@ -63,6 +70,35 @@ class TestCatalogue:
         pull = (members["parallax"] - 10 ** (2 - 0.2 * TRUTH["dist_mod"])) / members["parallax_error"]
         assert table.meta["parallax_zero_point"] == "applied"
         assert stats.kstest(pull, "norm").pvalue > 1e-3
+
+    def test_proper_motions(self):
+        """Members scatter about the cluster's motion by errors and dispersion; the field is wider and elsewhere."""
+        made = simulate(600, 400, proper_motion=True)
+        table, truth = made.table, made.truth
+        members = table[table["is_member"]]
+        for axis, name in (("ra", "pmra"), ("dec", "pmdec")):
+            sigma = np.hypot(members[f"{name}_error"], truth["pm_dispersion"])
+            pull = (members[name] - truth[f"pm_{axis}"]) / sigma
+            assert stats.kstest(pull, "norm").pvalue > 1e-3
+            assert np.std(table[name][~table["is_member"]]) > 5 * truth["pm_dispersion"]
+        assert (np.abs(table["pmra_pmdec_corr"]) < 0.5).all()
+
+    def test_places_follow_a_plummer_profile(self):
+        made = simulate(2000, 1000, positions=True)
+        table, truth = made.table, made.truth
+        offset = separation(table["ra"], table["dec"], (truth["ra"], truth["dec"])) / truth["radius"]
+        assert offset.max() < 1 + 1e-5
+        s2 = (truth["scale_radius"] / truth["radius"]) ** 2
+        member = np.asarray(table["is_member"])
+        profile = stats.kstest(offset[member], lambda x: x**2 * (1 + s2) / (x**2 + s2))
+        assert profile.pvalue > 1e-3
+        assert stats.kstest(offset[~member], lambda x: x**2).pvalue > 1e-3
+        assert stats.kstest(offset[member], lambda x: x**2).pvalue < 1e-6  # negative control
+
+    def test_astrometry_leaves_the_rest_as_it_was(self):
+        plain = simulate(seed=3, parallax=True).table
+        more = simulate(seed=3, parallax=True, proper_motion=True, positions=True).table
+        assert all(np.array_equal(plain[name], more[name], equal_nan=name in ("mass", "q")) for name in plain.colnames)
 
     def test_field_stars_of_the_deep_sky_stay_out(self):
         """No star far beyond the limit is scattered into the catalogue by a monstrous error."""
