@@ -132,11 +132,12 @@ EXPLANATION = """
 ## How to read them
 
 - **Where published isochrones lie between the nodes** (PARSEC, by 355 isochrones in two photometric systems that the
-  grid was not made of), their points are compared with the interpolated line directly. That is the certified number.
+  grid was not made of), their points are compared with the interpolated line directly. That is the certified number,
+  if there are five ages or more of them between the nodes; else the larger of the two.
 - **For every grid**, nodes are left out and foretold from the others. The steps are then twice as long as in use.
   Smooth curvature makes the error four times as large, roughness from node to node does not let it grow at all; so a
   page also measures the error with steps four times as long, and divides by the growth that it finds, by four at
-  most. Certified is the sum in quadrature of both axes.
+  most (not at all with too few nodes to find it). Certified is the sum in quadrature of both axes.
 - The AGB tail is what follows the first ascent of the early AGB: pulses and the loss of the envelope. It lasts so
   short that hardly a star of a cluster is there, and differs wildly between neighbouring isochrones.
 - Below log_age 8 turn-on, red and blue loops move fast; the pages have these ages in rows of their own.

@@ -191,7 +191,7 @@ def fit_cluster(
         stage("load_grid")
         limited = [limit.band for limit in chosen.selection.others]
         grid = _load_grid(grid, tuple(dict.fromkeys([*chosen.photometry.bands, *limited])), extinction_law, r_v, report)
-        chosen.notes.extend(_held_by_grid(grid))
+        chosen.notes.extend(_grid_notes(grid))
         laws = {"mass_law": mass_function, "binary_law": binary_law}
         parameters = _parameters(chosen, grid, model_error, priors, fixed, laws)
         model = _build(
@@ -355,14 +355,18 @@ def _parameters(
     return parameters
 
 
-def _held_by_grid(grid: IsochroneGrid) -> list[str]:
-    """Say which parameters a grid with a single age or metallicity holds."""
+def _grid_notes(grid: IsochroneGrid) -> list[str]:
+    """Say what the grid holds fixed, and if its passbands are those of another release of Gaia."""
     axes = {"log_age": grid.log_age, "mh": grid.mh}
-    return [
+    notes = [
         f"{name} is held at {axis[0]:g}, the only value of the grid {grid.name}: its uncertainty is not in the results"
         for name, axis in axes.items()
         if axis.size == 1
     ]
+    passbands = str(grid.metadata.get("passbands", ""))
+    if passbands and "EDR3" not in passbands:
+        notes.append(f"the grid {grid.name} is in the passbands of {passbands}: fit photometry of the same release")
+    return notes
 
 
 def _summarize(

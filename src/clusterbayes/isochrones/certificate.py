@@ -30,6 +30,7 @@ TESTS: dict[str, str] = {
 }
 """What is compared. The wide ones, with nodes twice as far apart again, show how fast errors fall with spacing."""
 
+_ENOUGH_AGES = 5
 SAME_AGE = 0.003
 """Within this difference of log_age a published isochrone has the age of a node."""
 
@@ -165,6 +166,8 @@ class Certificate:
 
         Where nodes were left out, the rms is divided by its growth from two to four steps (`orders`), by four at most:
         what comes of the models' roughness from node to node does not shrink with the step as smooth curvature does.
+        With too few nodes to measure that growth, it is not divided. Published isochrones have the last word if there
+        are enough between the nodes: at least five ages; else the larger of the two figures stands.
 
         Parameters
         ----------
@@ -175,14 +178,18 @@ class Certificate:
         -------
         astropy.table.Table
             Columns phase, and in mag age and mh (leave-one-out), raw (published isochrones; NaN where there are none)
-            and certified: raw where it is known, else age and mh added in quadrature.
+            and certified: raw, or age and mh added in quadrature.
         """
+        nodes = self.nodes["log_age"]
+        ages = {round(c.log_age, 3) for c in _within(self.comparisons.get("raw", ()), log_age)}
+        enough = sum(np.min(np.abs(nodes - age)) > SAME_AGE for age in ages) >= _ENOUGH_AGES
         rows = []
         for name, codes in _SELECTIONS.items():
             age, mh = (self._midway(axis, codes, log_age) for axis in ("age", "mh"))
             raw = self._rms("raw", codes, log_age)
             if np.isfinite([age, mh, raw]).any():
-                certified = raw if np.isfinite(raw) else float(np.hypot(*np.nan_to_num([age, mh])))
+                left_out = float(np.hypot(*np.nan_to_num([age, mh])))
+                certified = raw if enough and np.isfinite(raw) else float(np.fmax(raw, left_out))
                 rows.append((name, age, mh, raw, certified))
         table = Table(rows=rows or None, names=("phase", "age", "mh", "raw", "certified"))
         for column in table.colnames[1:]:
@@ -241,7 +248,7 @@ class Certificate:
         found = rms(mid[np.isin(group, codes)])
         growth = self._rms(f"{axis}_wide", codes, ages) / max(self._rms(axis, codes, ages), 1e-9)
         # `mid` is divided by four, or by as much more or less as the steps are unequal.
-        return found * 4.0 / float(np.clip(growth, 1.0, 4.0)) if np.isfinite(growth) else found
+        return found * 4.0 / float(np.clip(growth, 1.0, 4.0)) if np.isfinite(growth) else found * 4.0
 
     def _rms(self, test: str, codes: tuple[int, ...], ages: tuple[float, float]) -> float:
         """Return the rms of one test and some phases as it was measured; NaN if there is none."""

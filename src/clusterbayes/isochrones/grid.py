@@ -27,7 +27,7 @@ __all__ = ["Isochrone", "IsochroneGrid", "available_grids"]
 
 Array = NDArray[np.float64]
 
-SINGLE_NODE_TOLERANCE = 1e-6
+SINGLE_NODE_TOLERANCE = 1e-4  # so that a value may be given as it is printed
 """How far a value may lie from the only node of an axis."""
 
 

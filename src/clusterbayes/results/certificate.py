@@ -87,7 +87,8 @@ def _page(certificate: Certificate) -> Iterator[str]:
     yield "\n## What to expect between nodes\n"
     yield (
         "rms in mag, log_age 8.0 to 10.1. Where nodes were left out: divided by the measured growth of the error from"
-        " two to four steps, by four at most. Certified: the published isochrones if there are any, else both axes.\n"
+        " two to four steps, by four at most, and not at all where that could not be measured. Certified: the published"
+        " isochrones if they have five ages between the nodes, else both axes, or the larger of the two.\n"
     )
     yield from _plain(certificate.phases(), ("phase", "age", "[M/H]", "published", "certified"))
     floor = certificate.floor()

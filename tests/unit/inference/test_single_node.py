@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from unit.model.mocks import GAIA, TRUTH, at_truth, make_model, mock_table
@@ -18,8 +20,8 @@ QUICK = SamplingOptions(max_steps=10, target_ess=1, n_threads=1, burn_rounds=1, 
 
 def test_locate_takes_the_only_value_and_no_other() -> None:
     assert ONE_MH.locate(8.25, -0.1) == (0, 0, 0.5, 0.0)
-    assert ONE_MH.locate(8.0, -0.1 + 5e-7)[2:] == (0.0, 0.0)
-    for mh in (-0.1 + 3e-6, -0.2, np.nan):
+    assert ONE_MH.locate(8.0, -0.1 + 5e-5)[2:] == (0.0, 0.0)
+    for mh in (-0.1 + 3e-4, -0.2, np.nan):
         with pytest.raises(GridRangeError, match="mh"):
             ONE_MH.locate(8.0, mh)
     with pytest.raises(GridRangeError, match="log_age"):
@@ -62,6 +64,14 @@ def test_a_fit_holds_the_parameter_and_says_so(grid, name, value) -> None:
     result = fit_cluster(photometry, grid=grid, model_error="none", sampling=QUICK)
     assert name not in result.names and result.best[name] == value
     assert any(note.startswith(f"{name} is held at {value:g}") for note in result.notes)
+
+
+@pytest.mark.parametrize(("passbands", "warns"), [("Gaia DR1", True), ("Gaia EDR3", False)])
+def test_a_fit_warns_of_passbands_of_another_release(passbands, warns) -> None:
+    grid = replace(ONE_MH, metadata={**ONE_MH.metadata, "passbands": passbands})
+    photometry = Photometry.from_table(mock_table(60, 10), observables=GAIA)
+    result = fit_cluster(photometry, grid=grid, model_error="none", sampling=QUICK)
+    assert any("in the passbands of Gaia DR1" in note for note in result.notes) is warns
 
 
 @pytest.mark.parametrize("options", [{"priors": {"mh": "normal(0, 0.1)"}}, {"fixed": {"mh": TRUTH["mh"] + 0.2}}])

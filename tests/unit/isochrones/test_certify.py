@@ -167,7 +167,7 @@ def test_published_isochrones(tmp_path, monkeypatch) -> None:
     path = tmp_path / "coarse.h5"
     straight_grid(bend_mh=0.5).save(path)
     fine = straight_grid(bend_mh=0.5, metals=np.arange(-1.0, 0.41, 0.05))
-    places = [(age, mh) for age in (8.5, 8.6, 9.25) for mh in (-0.75, -0.35, 0.05)]
+    places = [(age, mh) for age in (8.5, 8.6, 8.65, 8.7, 8.8, 8.9, 9.25) for mh in (-0.75, -0.35, 0.05)]
     outside = published(fine, 9.0, 0.0)
     outside.mh = 0.9
     tables = [*(published(fine, *place) for place in places), outside]
@@ -185,6 +185,11 @@ def test_published_isochrones(tmp_path, monkeypatch) -> None:
     phases = made.phases()
     known = np.isfinite(phases["raw"])
     np.testing.assert_array_equal(phases["certified"][known], phases["raw"][known])
+    # Of too few ages between the nodes nothing good can be said: the larger figure, that of the nodes left out, stands.
+    tables[:] = [table for table in tables if table.log_age in (8.5, 8.6, 9.25)]
+    few = row(certify(path, raw=["one.dat"]).phases(), phase="main sequence")
+    assert few["raw"] == pytest.approx(expected, rel=1e-3)
+    assert few["certified"] == pytest.approx(expected / 0.75, rel=1e-3)
     assert row(phases, phase="main sequence")["raw"] == pytest.approx(expected, rel=1e-3)
     assert all(0.0 <= fraction <= 1.0 for _, fraction in seen)
     assert any("one.dat" in stage for stage, _ in seen)
@@ -290,3 +295,13 @@ def test_raw_files_without_a_usual_diagram(saved, monkeypatch) -> None:
     monkeypatch.setattr(module, "read_isochrones", lambda path: [table])
     with pytest.raises(GridError, match="no diagram"):
         certify(saved, raw=["one.dat"])
+
+
+def test_without_a_measured_growth_errors_are_not_divided() -> None:
+    few = certify_grid(straight_grid(bend_age=0.4, ages=np.arange(8.0, 9.1, 0.25)[:4]))
+    assert set(few.comparisons) == {"age", "mh", "mh_wide"}
+    measured = row(few.summary(), test="age", phase="main sequence", log_age_min=8.0, log_age_max=10.11)["rms"]
+    assert row(few.phases(), phase="main sequence")["age"] == pytest.approx(measured, rel=0.02)
+    many = certify_grid(straight_grid(bend_age=0.4))
+    measured = row(many.summary(), test="age", phase="main sequence", log_age_min=8.0, log_age_max=10.11)["rms"]
+    assert row(many.phases(), phase="main sequence")["age"] < 0.4 * measured
