@@ -110,10 +110,11 @@ def test_a_named_grid_is_loaded_under_the_law():
 
 def test_reddening_and_provenance_are_for_the_grid_s_own_r_v():
     table = mock_table(60, 0, seed=9)
-    grid = replace(GRID, metadata={**GRID.metadata, "r_v": 5.0, "law": "G23", "name": "dusty"})
+    grid = replace(GRID, metadata={**GRID.metadata, "r_v": 5.0, "law": "G23", "name": "dusty", "file_digest": "0f"})
     model = make_model(table, grid=grid)
     theta = model.parameters.from_normal(np.random.default_rng(1).normal(size=(7, model.parameters.n_dim)))
     found = _derived(model, theta)["ebv"]
     np.testing.assert_allclose(found, model.parameters.unpack(theta)["a_v"] / 5.0)
     known = _provenance(model, Photometry.from_table(table), 1, {})["grid"]
-    assert known == {"name": "dusty", "digest": grid.digest, "extinction_law": "G23", "r_v": 5.0}
+    wanted = {"name": "dusty", "digest": grid.digest, "file_digest": "0f", "extinction_law": "G23", "r_v": 5.0}
+    assert known == wanted
