@@ -215,7 +215,7 @@ def fit_cluster(
         keeper: Keeper = NothingKept(started)
         if checkpoint is not None:
             provenance = _provenance(model, chosen.photometry, seed, settings)
-            own = identity(provenance, chosen.photometry, chosen.control, chosen.start)
+            own = identity(model, provenance, chosen.control, chosen.start)
             keeper = Checkpoint(checkpoint, own, rng, started=started)
         with beating(watch.beat), keeper:
             watch.stage("search")

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from clusterbayes.isochrones import IsochroneGrid
+from clusterbayes.model.cluster import ClusterModel
 from clusterbayes.photometry import Photometry
 
 __all__ = ["digest", "identity"]
@@ -22,16 +24,18 @@ _VERSIONS = ("numpy", "scipy", "numba", "emcee", "scikit-learn")
 
 
 def identity(
-    provenance: Mapping[str, Any], photometry: Photometry, control: Photometry | None, start: Mapping[str, float]
+    model: ClusterModel, provenance: Mapping[str, Any], control: Photometry | None, start: Mapping[str, float]
 ) -> dict[str, Any]:
     """Describe a fit by everything that its numbers follow from.
 
     Parameters
     ----------
+    model : ClusterModel
+        With the stars that are fitted, and the isochrones.
     provenance : mapping
         As a result has it: versions, grid, seed, priors, fixed values, settings.
-    photometry, control : Photometry, Photometry or None
-        The stars that are fitted, and those of the control field.
+    control : Photometry or None
+        The stars of the control field.
     start : mapping
         Where the search begins.
 
@@ -40,6 +44,7 @@ def identity(
     dict
         Nested, in the order in which differences are worth naming.
     """
+    photometry, grid = model.photometry, model.grid
     settings = dict(provenance["settings"])
     return {
         "package_version": provenance["package_version"],
@@ -49,18 +54,23 @@ def identity(
         **settings,
         **{name: provenance[name] for name in _PROVENANCE},
         "start": dict(start),
-        "data": {"stars": digest(photometry), "control": None if control is None else digest(control)},
+        "data": {
+            "stars": digest(photometry),
+            "control": None if control is None else digest(control),
+            "grid": grid.digest or digest(grid),  # one that was made in memory has none
+        },
         "versions": {name: metadata.version(name) for name in _VERSIONS},
     }
 
 
-def digest(photometry: Photometry) -> str:
-    """Return the SHA-256 of the numbers that a fit takes from photometry: the stars' arrays and what they mean."""
+def digest(content: Photometry | IsochroneGrid) -> str:
+    """Return the SHA-256 of the numbers in photometry or in a grid, and of what they mean."""
     total = hashlib.sha256()
-    for name in (entry.name for entry in fields(photometry)):
-        value = getattr(photometry, name)
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+    for name in (entry.name for entry in fields(content)):
+        value = getattr(content, name)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fi":
             total.update(f"{name}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
-    meaning = [o.name for o in photometry.observables], photometry.parallax_zero_point, photometry.zero_point_error
-    total.update(repr(meaning).encode())
+    if isinstance(content, Photometry):
+        names = [observable.name for observable in content.observables]
+        total.update(repr((names, content.parallax_zero_point, content.zero_point_error)).encode())
     return total.hexdigest()
