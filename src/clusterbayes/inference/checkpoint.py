@@ -303,7 +303,7 @@ def _check_format(file: h5py.File, path: Path) -> None:
 def _check_identity(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
     before, now = _flat(old), _flat(new)
     changed = [
-        (name, before.get(name, "not set"), now.get(name, "not set"))
+        (name, _short(before.get(name, "not set")), _short(now.get(name, "not set")))
         for name in dict.fromkeys([*before, *now])
         if before.get(name) != now.get(name)
     ]
@@ -320,6 +320,11 @@ def _refusal(path: Path, changed: list[tuple[str, str, str]]) -> CheckpointError
     if len(changed) > _SHOWN:
         problem += f", which differs in {len(changed)} ways"
     return CheckpointError(problem, str(path), changed[:_SHOWN], remedy)
+
+
+def _short(text: str) -> str:
+    """Return a value as an error shows it: digests by their first digits."""
+    return f"{text[:12]}..." if len(text) == 64 and not set(text) - set("0123456789abcdef") else text
 
 
 def _flat(value: Any, name: str = "") -> dict[str, str]:

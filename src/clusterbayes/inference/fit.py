@@ -90,7 +90,7 @@ def fit_cluster(
     r_v: float = 3.1,
     seed: int = 1,
     sampling: SamplingOptions | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     cancel: Callable[[], bool] | None = None,
     checkpoint: str | Path | None = None,
 ) -> FitResult:
@@ -146,8 +146,9 @@ def fit_cluster(
     seed : int
         The same seed, input and versions give the same numbers, whatever the number of threads.
     sampling : SamplingOptions, optional
-    progress : Progress, optional
-        Shown nowhere by default.
+    progress : Progress or bool, optional
+        Told of the fit's stages at least every two seconds. True shows a bar in a terminal or a notebook, and lines
+        on standard error elsewhere; nothing is shown by default.
     cancel : callable, optional
         Asked about five times a second; the fit ends with `FitCancelled` once it returns True.
     checkpoint : path, optional
@@ -175,7 +176,7 @@ def fit_cluster(
         If the checkpoint is of other stars, isochrones, settings or versions.
     """
     started = time.monotonic()
-    display = progress or QuietProgress()
+    display = _display(progress)
     options = sampling or SamplingOptions()
     n_threads = options.n_threads or os.cpu_count() or 1
     rng = np.random.default_rng(seed)
@@ -230,6 +231,14 @@ def fit_cluster(
             return _summarize(model, chain, chosen, seed, settings, keeper)
     finally:
         display.close()
+
+
+def _display(progress: Progress | bool | None) -> Progress:
+    if progress is True:
+        from clusterbayes.inference.displays import progress_for
+
+        return progress_for()
+    return progress or QuietProgress()
 
 
 def _to_go_on(checkpoint: str | Path | None) -> str | None:

@@ -49,7 +49,10 @@ def identity(
     return {
         "package_version": provenance["package_version"],
         "input": {"checksum": provenance["input"]["checksum"], "stars": photometry.n_star},
-        "control": None if control is None else {"checksum": control.checksum, "stars": control.n_star},
+        "control": {
+            "checksum": None if control is None else control.checksum,
+            "stars": 0 if control is None else control.n_star,
+        },
         **settings.pop("sampling"),
         **settings,
         **{name: provenance[name] for name in _PROVENANCE},
