@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from clusterbayes.inference.sampler import IndependentProposal
+from clusterbayes.inference.proposal import IndependentProposal
 
 
 def summit(log_posterior, start, steps, *, n_rounds=12):

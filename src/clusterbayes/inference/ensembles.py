@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import emcee
 import h5py
 import numpy as np
 from emcee.backends import Backend
+
+from clusterbayes.inference.crew import Crew
 
 __all__ = ["Course", "Ensembles", "read_chain", "write_chain"]
 
@@ -93,16 +96,25 @@ class Ensembles:
             samplers.append(new_sampler(n_walkers, n_dim, backend))
         return cls(samplers, states)
 
-    def advance(self, until: int, after_step: Callable[[int], object]) -> None:
-        """Step until `until` steps have been made in all; `after_step` takes the number of steps made so far."""
+    def advance(self, until: int, after_step: Callable[[int], object], crew: Crew) -> None:
+        """Step, side by side, until `until` steps have been made in all.
+
+        Parameters
+        ----------
+        until : int
+        after_step : callable
+            Takes the number of steps made so far.
+        crew : Crew
+        """
         missing = until - self.n_steps
         if missing <= 0:
             return
         walks = [
-            sampler.sample(state, iterations=missing, skip_initial_state_check=self.n_steps > 0)
+            sampler.sample(state, iterations=missing, skip_initial_state_check=True)
             for sampler, state in zip(self._samplers, self.states, strict=True)
         ]
-        for states in zip(*walks, strict=False):  # they are equally long
+        for _ in range(missing):
+            states = crew.run([partial(next, walk) for walk in walks])
             self._rest = _Rest(
                 self.n_steps + 1,
                 tuple(emcee.State(state, copy=True) for state in states),
@@ -195,6 +207,8 @@ class Course:
         Round of burn-in, from 0, and steps of the rounds before.
     heights : (n_ensemble,)
         Mean log posterior of each ensemble in the round before.
+    draws : (n_draw, n_dim)
+        What the proposal is fitted to, from the rounds of burn-in since the ensembles stood still.
     checked : int
         Steps of the chain that convergence was last judged from.
     """
@@ -206,6 +220,7 @@ class Course:
     round: int = 0
     n_burn: int = 0
     heights: np.ndarray = field(default_factory=lambda: np.full(2, -np.inf))
+    draws: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     checked: int = 0
 
     def place(self, max_steps: int) -> str:
@@ -219,7 +234,8 @@ class Course:
         group = file.create_group("sampling")
         for name in _NUMBERS:
             group.attrs[name] = getattr(self, name)
-        group.create_dataset("heights", data=self.heights)
+        for name in _ARRAYS:
+            group.create_dataset(name, data=getattr(self, name))
         self.proposal.write(group.create_group("proposal"))
         history = file.create_group("burn_in" if self.burning else "mcmc")
         self.ensembles.write(group.create_group("ensembles"), history)
@@ -237,7 +253,9 @@ class Course:
         proposal = read_proposal(group["proposal"])
         history = file["burn_in" if numbers["burning"] else "mcmc"]
         ensembles = Ensembles.read(group["ensembles"], history, lambda *args: new_sampler(proposal, *args))
-        return cls(proposal, ensembles, heights=group["heights"][...], **numbers)
+        arrays = {name: group[name][...] for name in _ARRAYS}
+        return cls(proposal, ensembles, **numbers, **arrays)
 
 
+_ARRAYS = ("heights", "draws")
 _NUMBERS = {"seed": int, "burning": bool, "round": int, "n_burn": int, "checked": int}

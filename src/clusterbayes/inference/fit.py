@@ -224,8 +224,11 @@ def fit_cluster(
             model, modes = _search(model, chosen, rng, keeper, watch)
             settings["n_modes"] = len(modes)
             watch.stage("sample")
-            posterior = partial(normal_posterior, model)
-            chain = sample(posterior, modes, options, rng, names=parameters.names, report=watch.report, keeper=keeper)
+            posterior = partial(normal_posterior, model.with_threads(max(1, n_threads // 2)))  # beside each other
+            chain = sample(
+                posterior, modes, options, rng,
+                names=parameters.names, n_threads=n_threads, report=watch.report, keeper=keeper,
+            )  # fmt: skip
             keeper.save()
             watch.stage("diagnose")
             watch.stage("summarize")

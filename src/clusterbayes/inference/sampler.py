@@ -1,34 +1,38 @@
 """Sampling with emcee: independent ensembles, adapted proposals during burn-in, fixed ones afterwards.
 
-The sampler works in standard normal coordinates, where the prior is a unit Gaussian. Moves are differential evolution
-(some of it with γ = 1, which jumps between modes), snooker, and independent draws from a mixture fitted to the
-burn-in. After burn-in nothing adapts, so the chain is a proper Markov chain. It grows until it has converged or the
-budget is spent, and says which.
+The sampler works in standard normal coordinates, where the prior is a unit Gaussian. Most moves are independent draws
+from a picture of the posterior that weighted draws and the burn-in have given (`population`, `proposal`); the others
+are differential evolution (some of it with γ = 1, which jumps between modes) and snooker. After burn-in nothing adapts,
+so the chain is a proper Markov chain. It grows until it has converged or the budget is spent, and says which.
 """
 
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import emcee
-import h5py
 import numpy as np
 from emcee.backends import Backend
-from scipy import special
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.inference.checkpoint import Keeper, NothingKept
+from clusterbayes.inference.crew import Crew
 from clusterbayes.inference.diagnostics import Convergence, assess
 from clusterbayes.inference.ensembles import Course, Ensembles
+from clusterbayes.inference.population import learn
+from clusterbayes.inference.proposal import IndependentProposal
 from clusterbayes.inference.search import Mode
 
-__all__ = ["Chain", "IndependentProposal", "SamplingOptions", "sample"]
+__all__ = ["Chain", "SamplingOptions", "sample"]
 
-_STILL = 0.25  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
-_ACCEPTED = 0.2  # share of proposals accepted at which the proposal needs no more rounds than it takes to stand still
+_N_ENSEMBLE = 2
+_FLATTEN = (1.0, 0.5)  # power of the weights that each ensemble starts from: the second one is put more widely
+_STILL = 0.4  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
+_ACCEPTED = 0.3  # share of proposals accepted at which the proposal needs no more rounds
+_TRUSTED = 0.25  # independent draws that an accepted proposal of the burn-in is taken to be worth
 LogPosterior = Callable[[np.ndarray], np.ndarray]  # (n, n_dim) to (n,)
 Report = Callable[[float, str], None]  # percent and a message
 logger = logging.getLogger(__name__)
@@ -41,7 +45,8 @@ class SamplingOptions:
     Attributes
     ----------
     n_walkers : int or None
-        Walkers of each ensemble; by default 2 n_dim + 2, at least 32, even.
+        Walkers of each ensemble, even; 16 by default. Fewer than there are parameters are enough, since most proposals
+        do not depend on where the others are.
     max_steps : int
         Most steps of each ensemble after burn-in.
     target_ess : int
@@ -49,15 +54,15 @@ class SamplingOptions:
     n_threads : int or None
         Threads for the likelihood; all cores by default. Numbers do not depend on it.
     burn_rounds, burn_steps : int
-        Most rounds of adaptation, and steps in the first two; later ones up to eight times as many.
-        Burn-in ends, after at least four rounds, once the mean log posterior of both ensembles stands still.
+        Most rounds of adaptation, and steps in the first two; later ones up to four times as many. Burn-in ends once
+        the mean log posterior of both ensembles stands still and enough proposals are accepted.
     """
 
-    n_walkers: int | None = None
+    n_walkers: int = 16
     max_steps: int = 3000
     target_ess: int = 1000
     n_threads: int | None = None
-    burn_rounds: int = 8
+    burn_rounds: int = 7
     burn_steps: int = 40
 
     def __post_init__(self) -> None:
@@ -93,99 +98,13 @@ class Chain:
     n_burn: int
 
 
-class IndependentProposal:
-    """Draws from a mixture of multivariate t distributions, whatever the current position.
-
-    Parameters
-    ----------
-    weights : (n_mode,)
-    means : (n_mode, n_dim)
-    covariances : (n_mode, n_dim, n_dim)
-    dof : float
-        Degrees of freedom; small ones give heavy tails.
-    """
-
-    def __init__(self, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, *, dof: float = 6.0) -> None:
-        self.weights = np.asarray(weights, float) / np.sum(weights)
-        self.means = np.asarray(means, float)
-        self.cholesky = np.linalg.cholesky(np.asarray(covariances, float))
-        self.dof = dof
-
-    @classmethod
-    def from_modes(cls, modes: list[Mode], *, widen: float = 1.2) -> IndependentProposal:
-        """Mixture of the Gaussian pictures of the modes, widened in every direction."""
-        log_weight = np.array([mode.log_weight for mode in modes])
-        weights = np.maximum(np.exp(log_weight - log_weight.max()), 0.05)
-        return cls(weights, np.array([m.z for m in modes]), np.array([widen**2 * m.covariance for m in modes]))
-
-    @classmethod
-    def from_draws(cls, draws: np.ndarray, seed: int) -> IndependentProposal:
-        """Fit to draws (n_draw, n_dim): a Gaussian mixture, with a wider copy of everything as a safeguard."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
-        from threadpoolctl import threadpool_limits
-
-        n_dim = draws.shape[1]
-        n_mode = int(np.clip(draws.shape[0] // (60 * n_dim), 1, 3))
-        with (
-            threadpool_limits(1),
-            warnings.catch_warnings(),
-        ):  # a mixture that is not at its optimum still is a valid proposal
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            mixture = GaussianMixture(n_mode, random_state=seed, reg_covar=1e-8, max_iter=60).fit(draws)
-        weights = np.append(0.9 * mixture.weights_, 0.1)
-        means = np.vstack([mixture.means_, draws.mean(axis=0)])
-        wide = np.cov(draws.T).reshape(n_dim, n_dim) * 1.5
-        return cls(weights, means, np.concatenate([mixture.covariances_, wide[None]]), dof=12.0)
-
-    def draw(self, n: int, rng: np.random.RandomState | np.random.Generator) -> np.ndarray:
-        """Draw (n, n_dim) points."""
-        which = rng.choice(self.weights.size, size=n, p=self.weights)
-        normal = rng.normal(size=(n, self.means.shape[1]))
-        scale = np.sqrt(self.dof / rng.chisquare(self.dof, size=n))
-        return self.means[which] + scale[:, None] * np.einsum("nij,nj->ni", self.cholesky[which], normal)
-
-    def log_density(self, z: np.ndarray) -> np.ndarray:
-        """Log density at z (n, n_dim), shape (n,)."""
-        n_dim = self.means.shape[1]
-        parts = np.empty((self.weights.size, z.shape[0]))
-        norm = special.gammaln(0.5 * (self.dof + n_dim)) - special.gammaln(0.5 * self.dof)
-        norm -= 0.5 * n_dim * np.log(self.dof * np.pi)
-        for k in range(self.weights.size):
-            x = np.linalg.solve(self.cholesky[k], (z - self.means[k]).T)
-            log_det = np.log(np.diag(self.cholesky[k])).sum()
-            tail = 0.5 * (self.dof + n_dim) * np.log1p((x**2).sum(axis=0) / self.dof)
-            parts[k] = np.log(self.weights[k]) + norm - log_det - tail
-        return special.logsumexp(parts, axis=0)
-
-    def write(self, group: h5py.Group) -> None:
-        """Write the proposal into an HDF5 group."""
-        group.attrs["dof"] = self.dof
-        for name in ("weights", "means", "cholesky"):
-            group.create_dataset(name, data=getattr(self, name))
-
-    @classmethod
-    def read(cls, group: h5py.Group) -> IndependentProposal:
-        """Read exactly what `write` has written."""
-        proposal = object.__new__(cls)  # as they are: computing them again would change last digits
-        proposal.weights, proposal.means, proposal.cholesky = (
-            group[name][...] for name in ("weights", "means", "cholesky")
-        )
-        proposal.dof = float(group.attrs["dof"])
-        return proposal
-
-    def __call__(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Proposal function of `emcee.moves.MHMove`: new positions and the log of the proposal ratio."""
-        new = self.draw(coords.shape[0], rng)
-        return new, self.log_density(coords) - self.log_density(new)
-
-
 def _moves(proposal: IndependentProposal, n_dim: int) -> list[tuple[emcee.moves.Move, float]]:
+    alone = {"live_dangerously": True}  # few walkers span few directions; the independent draws span them all
     return [
-        (emcee.moves.MHMove(proposal, ndim=n_dim), 0.6),
-        (emcee.moves.DEMove(), 0.25),
-        (emcee.moves.DEMove(gamma0=1.0), 0.05),
-        (emcee.moves.DESnookerMove(), 0.1),
+        (emcee.moves.MHMove(proposal, ndim=n_dim), 0.8),
+        (emcee.moves.DEMove(**alone), 0.1),
+        (emcee.moves.DEMove(gamma0=1.0, **alone), 0.04),
+        (emcee.moves.DESnookerMove(**alone), 0.06),
     ]
 
 
@@ -196,6 +115,7 @@ def sample(
     rng: np.random.Generator,
     *,
     names: tuple[str, ...],
+    n_threads: int = 1,
     report: Report | None = None,
     keeper: Keeper | None = None,
 ) -> Chain:
@@ -210,6 +130,8 @@ def sample(
     rng : numpy.random.Generator
     names : tuple of str
         Names of the parameters, for the verdict.
+    n_threads : int
+        With 2 or more the ensembles step side by side; `log_posterior` must bear that.
     report : callable, optional
         Takes percent and a message, after every step.
     keeper : Keeper, optional
@@ -226,51 +148,64 @@ def sample(
     ) -> emcee.EnsembleSampler:
         return _sampler(log_posterior, proposal, n_walkers, n_dim, backend)
 
-    course = keeper.course(lambda file: Course.read(file, IndependentProposal.read, new_sampler))
-    if course is None:
-        course = _set_out(log_posterior, modes, options, rng)
-    else:
-        text = f"going on from {course.place(options.max_steps)}"
-        logger.info(text)
-        report(0.0, text)
-    course = _burn_in(log_posterior, keeper.hold(course), options, report, keeper)
-    return _run(course, options, names, report, keeper)
+    with Crew(min(n_threads, _N_ENSEMBLE)) as crew:
+        course = keeper.course(lambda file: Course.read(file, IndependentProposal.read, new_sampler))
+        if course is None:
+            course = _set_out(_in_parts(log_posterior, crew), log_posterior, modes, options, rng, report)
+        else:
+            text = f"going on from {course.place(options.max_steps)}"
+            logger.info(text)
+            report(0.0, text)
+        course = _burn_in(log_posterior, keeper.hold(course), options, report, keeper, crew)
+        return _run(course, options, names, report, keeper, crew)
+
+
+def _in_parts(log_posterior: LogPosterior, crew: Crew) -> LogPosterior:
+    """Evaluate many points (n, n_dim) in parts, side by side."""
+
+    def whole(z: np.ndarray) -> np.ndarray:
+        parts = np.array_split(z, max(1, min(z.shape[0] // 8, 64)))
+        return np.concatenate(crew.run([partial(log_posterior, part) for part in parts]))
+
+    return whole
 
 
 def _set_out(
-    log_posterior: LogPosterior, modes: list[Mode], options: SamplingOptions, rng: np.random.Generator
+    in_parts: LogPosterior,
+    log_posterior: LogPosterior,
+    modes: list[Mode],
+    options: SamplingOptions,
+    rng: np.random.Generator,
+    report: Report,
 ) -> Course:
-    """Put two ensembles on the modes, the second one more widely."""
-    n_dim = modes[0].z.size
-    n_walkers = options.n_walkers or max(32, 2 * n_dim + 2)
-    n_walkers += n_walkers % 2
-    n_ensemble = 2
-    seeds = rng.integers(0, 2**31 - 1, size=n_ensemble)
+    """Learn the shape of the posterior, and put two ensembles on it, the second one more widely."""
+    n_walkers = options.n_walkers + options.n_walkers % 2
+    population = learn(in_parts, modes, rng, n_least=3 * n_walkers, report=lambda p, text: report(0.1 * p, text))
+    seeds = rng.integers(0, 2**31 - 1, size=_N_ENSEMBLE)
     states = [
         emcee.State(
-            _start(IndependentProposal.from_modes(modes, widen=widen), log_posterior, n_walkers, rng),
+            population.starts(n_walkers, rng, flatten=flatten),
             random_state=np.random.RandomState(seed).get_state(),
         )
-        for seed, widen in zip(seeds, (1.2, 1.8), strict=True)
+        for seed, flatten in zip(seeds, _FLATTEN, strict=True)
     ]
-    proposal = IndependentProposal.from_modes(modes)
-    ensembles = _begin(log_posterior, proposal, states)
-    return Course(proposal, ensembles, int(seeds[0]), heights=np.full(n_ensemble, -np.inf))
+    ensembles = _begin(log_posterior, population.picture, states)
+    return Course(population.picture, ensembles, int(seeds[0]), draws=np.empty((0, modes[0].z.size)))
 
 
 def _burn_in(
-    log_posterior: LogPosterior, course: Course, options: SamplingOptions, report: Report, keeper: Keeper
+    log_posterior: LogPosterior, course: Course, options: SamplingOptions, report: Report, keeper: Keeper, crew: Crew
 ) -> Course:
     """Adapt the proposal in rounds until the mean log posterior of the ensembles stands still."""
     while course.burning:
-        n_steps = options.burn_steps * min(2 ** max(course.round - 1, 0), 8)  # later rounds teach the proposal more
+        n_steps = options.burn_steps * min(2 ** (course.round // 2), 4)  # later rounds teach the proposal more
 
         def after_step(done: int, course: Course = course, n_steps: int = n_steps) -> None:
             keeper.after_step()
             share = (course.round + done / n_steps) / options.burn_rounds
-            report(30.0 * share, f"burn-in {course.n_burn + done} steps")
+            report(10.0 + 20.0 * share, f"burn-in {course.n_burn + done} steps")
 
-        course.ensembles.advance(n_steps, after_step)
+        course.ensembles.advance(n_steps, after_step, crew)
         course = keeper.hold(_adapted(log_posterior, course, options))
     return course
 
@@ -278,33 +213,42 @@ def _burn_in(
 def _adapted(log_posterior: LogPosterior, course: Course, options: SamplingOptions) -> Course:
     """Learn from a round of burn-in, and begin the next one, or the chain if both ensembles stand still."""
     ensembles = course.ensembles
-    half = ensembles.n_steps // 2
-    n_ensemble, n_dim = len(ensembles.states), ensembles.states[0].coords.shape[1]
-    draws = np.concatenate([part.reshape(-1, n_dim) for part in np.split(ensembles.chain()[half:], n_ensemble, axis=1)])
-    log_prob = np.stack([part.ravel() for part in np.split(ensembles.log_prob()[half:], n_ensemble, axis=1)])
-    proposal = IndependentProposal.from_draws(draws, course.seed)
+    half, n_dim = ensembles.n_steps // 2, ensembles.states[0].coords.shape[1]
+    log_prob = np.stack([part.ravel() for part in np.split(ensembles.log_prob()[half:], _N_ENSEMBLE, axis=1)])
     heights = log_prob.mean(axis=1)
-    change = np.abs(heights - course.heights).max()
+    before = course.heights if course.round else ensembles.log_prob()[:half].mean()
+    change = np.abs(heights - before).max()
     still = max(change, float(np.ptp(heights))) < _STILL * log_prob.std()
-    burn = course.round
-    over = burn + 1 == options.burn_rounds or (
-        still and (burn >= 5 or (burn >= 3 and ensembles.acceptance > _ACCEPTED))
-    )
+    fresh = ensembles.chain()[half:].reshape(-1, n_dim)
+    draws = np.concatenate([course.draws, fresh]) if still else fresh  # what was seen on the way up is forgotten
+    good = still and ensembles.acceptance > _ACCEPTED
+    proposal = course.proposal
+    if not good:
+        worth = max(1.0, _TRUSTED * ensembles.acceptance * len(draws))
+        proposal = IndependentProposal.from_draws(draws, course.seed, n_effective=worth)
     return replace(
         course, proposal=proposal, ensembles=_begin(log_posterior, proposal, ensembles.states), heights=heights,
-        burning=not over, round=burn + 1, n_burn=course.n_burn + ensembles.n_steps,
+        draws=draws, burning=not good and course.round + 1 < options.burn_rounds, round=course.round + 1,
+        n_burn=course.n_burn + ensembles.n_steps,
     )  # fmt: skip
 
 
-def _run(course: Course, options: SamplingOptions, names: tuple[str, ...], report: Report, keeper: Keeper) -> Chain:
+def _run(
+    course: Course,
+    options: SamplingOptions,
+    names: tuple[str, ...],
+    report: Report,
+    keeper: Keeper,
+    crew: Crew,
+) -> Chain:
     """Sample with fixed proposals until converged or out of steps."""
-    ensembles, n_ensemble = course.ensembles, len(course.ensembles.states)
+    ensembles, n_ensemble = course.ensembles, _N_ENSEMBLE
     convergence: Convergence | None = None
     if course.checked:
         convergence = assess(ensembles.chain(course.checked), n_ensemble, options.target_ess, names)
     while course.checked < options.max_steps and not (convergence and convergence.converged):
         checked = course.checked
-        block = 200 if convergence is None else int(np.clip(51 * convergence.tau_max - checked, 40, 200))
+        block = 100 if convergence is None else int(np.clip(51 * convergence.tau_max - checked, 40, 200))
         pace = convergence.progress / checked if convergence else 0.0
 
         def after_step(done: int, pace: float = pace, convergence: Convergence | None = convergence) -> None:
@@ -312,7 +256,7 @@ def _run(course: Course, options: SamplingOptions, names: tuple[str, ...], repor
             share = min(1.0, max(done / options.max_steps, done * pace))
             report(30.0 + 70.0 * share, f"{done} steps" + _verdict(convergence))
 
-        ensembles.advance(min(checked + block, options.max_steps), after_step)
+        ensembles.advance(min(checked + block, options.max_steps), after_step, crew)
         convergence = assess(ensembles.chain(), n_ensemble, options.target_ess, names)
         course = keeper.hold(replace(course, checked=ensembles.n_steps))
     assert convergence is not None  # max_steps is positive
@@ -348,17 +292,3 @@ def _sampler(
     sampler = emcee.EnsembleSampler(n_walkers, n_dim, log_posterior, vectorize=True, moves=moves, backend=backend)
     sampler.log_prob_fn = log_posterior  # without emcee's wrapper, which prints when a fit is cancelled
     return sampler
-
-
-def _start(
-    proposal: IndependentProposal,
-    log_posterior: LogPosterior,
-    n_walkers: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Walkers drawn from the modes' pictures, the best of several draws so that none starts in a desert."""
-    draws = proposal.draw(6 * n_walkers, rng)
-    value = log_posterior(draws)
-    weight = np.where(np.isfinite(value), value - proposal.log_density(draws), -np.inf)
-    order = np.argsort(-weight - 0.5 * rng.gumbel(size=weight.size), kind="stable")
-    return draws[order[:n_walkers]]

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import optimize
 
 from clusterbayes.errors import FitError
+from clusterbayes.inference.crew import Crew
 from clusterbayes.inference.field import FieldLearner
 from clusterbayes.model.cluster import ClusterModel
 from clusterbayes.model.parameters import ParameterSet
@@ -91,35 +93,43 @@ def find_modes(
     modes : list of Mode
         Best first, those within 15 of the highest log posterior.
     """
-    tell = report or (lambda percent: None)
+    tell, n_threads = report or (lambda percent: None), model.n_threads
     model = model.with_field(learner.initial())
     values, heights = scan(model, report=lambda p: tell(0.25 * p))
     if not np.isfinite(heights[0]):
         raise FitError("under no parameters that the priors allow is every star possible", "search")
-    ends = _quick_climbs(model, _distinct(values, _N_QUICK), lambda p: tell(25.0 + 0.1 * p))
-    starts = _distinct(ends, n_start)
-    summits = []
-    for i, start in enumerate(starts):
-        summits.append(_first_climb(model, learner, start))
-        tell(35.0 + 25.0 * (i + 1) / len(starts))
-    summits.sort(key=lambda summit: -summit[2])
-    found: list[tuple[ClusterModel, np.ndarray, float]] = []
-    followed = _different(summits, n_keep)
-    for i, (field_model, values, _) in enumerate(followed):
-        z = model.parameters.to_normal(_complete(model.parameters, values))[0]
-        found.append(_settle(field_model, learner, z))
-        tell(60.0 + 25.0 * (i + 1) / len(followed))
-    found.sort(key=lambda item: -item[2])
-    best_model, best_z, _ = found[0]
+    with Crew(n_threads) as crew:
+        model = model.with_threads(1)  # climbs go side by side, each in one thread
+        ends = _quick_climbs(model, _distinct(values, _N_QUICK), crew, _part(tell, 25.0, 35.0, _N_QUICK))
+        begin = [partial(_first_climb, model, learner, start) for start in _distinct(ends, n_start)]
+        summits = crew.run(begin, after=_part(tell, 35.0, 60.0, len(begin)))
+        summits.sort(key=lambda summit: -summit[2])
+        settle = [
+            partial(_settle, summit, learner, model.parameters.to_normal(_complete(model.parameters, values))[0])
+            for summit, values, _ in _different(summits, n_keep)
+        ]
+        found = crew.run(settle, after=_part(tell, 60.0, 85.0, len(settle)))
+        found.sort(key=lambda item: -item[2])
+        best_model = found[0][0]
+        describe = [partial(_described, best_model, z) for _, z, _ in found]
+        described = crew.run(describe, after=_part(tell, 85.0, 100.0, len(describe)))
     modes: list[Mode] = []
-    for i, (_, z, _) in enumerate(found):
-        z, height = climb(best_model, z, max_steps=60)
-        if all(_separation(best_model, z, mode.z) > 1.0 for mode in modes):
-            modes.append(Mode(z, height, curvature(best_model, z)))
-        tell(85.0 + 15.0 * (i + 1) / len(found))
+    for mode in described:
+        if all(_separation(best_model, mode.z, other.z) > 1.0 for other in modes):
+            modes.append(mode)
     top = max(mode.log_prob for mode in modes)
     modes = [mode for mode in modes if mode.log_prob > top - _WINDOW]
-    return best_model, sorted(modes, key=lambda mode: -mode.log_weight)
+    return best_model.with_threads(n_threads), sorted(modes, key=lambda mode: -mode.log_weight)
+
+
+def _part(tell: Callable[[float], None], low: float, high: float, n: int) -> Callable[[int], None]:
+    """Progress of n pieces of work as a part of the whole."""
+    return lambda done: tell(low + (high - low) * done / n)
+
+
+def _described(model: ClusterModel, z: np.ndarray) -> Mode:
+    z, height = climb(model, z, max_steps=60)
+    return Mode(z, height, curvature(model, z))
 
 
 def _different(summits: list, n: int) -> list:
@@ -271,18 +281,21 @@ def _distinct(values: np.ndarray, n: int) -> np.ndarray:
     return values[chosen]
 
 
-def _quick_climbs(model: ClusterModel, starts: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
+def _quick_climbs(model: ClusterModel, starts: np.ndarray, crew: Crew, after: Callable[[int], None]) -> np.ndarray:
     """Climb from many points with few stars, few vertices and halved widening; ends (n_start, 4), best first."""
     names = _FREE[:4]
     quick = _few_stars(model).coarse(thin=3, nodes=(0.1, 0.8, 1.0))
     quick = quick.with_parameters(_widened(model.parameters, _QUICK_FLOOR, names))
-    ends, heights = np.array(starts), np.empty(starts.shape[0])
-    free = [i for i, name in enumerate(names) if name in quick.parameters.priors]
-    for i, start in enumerate(starts):
+
+    def one(start: np.ndarray) -> tuple[np.ndarray, float]:
         theta = quick.parameters.pack(dict(zip(names, start, strict=True)))
-        z, heights[i] = climb(quick, quick.parameters.to_normal(theta)[0], max_steps=12)
-        ends[i, free] = quick.parameters.from_normal(z[None, :])[0]
-        report(100.0 * (i + 1) / starts.shape[0])
+        return climb(quick, quick.parameters.to_normal(theta)[0], max_steps=12)
+
+    climbed = crew.run([partial(one, start) for start in starts], after=after)
+    ends, heights = np.array(starts), np.array([height for _, height in climbed])
+    free = [i for i, name in enumerate(names) if name in quick.parameters.priors]
+    for end, (z, _) in zip(ends, climbed, strict=True):
+        end[free] = quick.parameters.from_normal(z[None, :])[0]
     return ends[np.argsort(-heights, kind="stable")]
 
 

@@ -285,6 +285,13 @@ class ClusterModel:
         other.parameters = parameters
         return other
 
+    def with_threads(self, n_threads: int) -> ClusterModel:
+        """Return the same model, evaluated in another number of threads."""
+        other = object.__new__(ClusterModel)
+        other.__dict__.update(self.__dict__)
+        other.n_threads = n_threads
+        return other
+
     def coarse(self, *, thin: int = 2, nodes: tuple[float, ...] = (0.1, 0.7, 0.9, 1.0)) -> ClusterModel:
         """Return a quicker model for looking around: fewer vertices and mass ratios, the plain likelihood."""
         other = object.__new__(ClusterModel)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import emcee
 import numpy as np
 import pytest
 from scipy import special, stats
 from unit.inference.toys import correlated
 
 from clusterbayes.inference import sampler as sampling
-from clusterbayes.inference.sampler import IndependentProposal, SamplingOptions, sample
+from clusterbayes.inference.proposal import IndependentProposal
+from clusterbayes.inference.sampler import SamplingOptions, sample
 from clusterbayes.inference.search import Mode
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -23,55 +25,6 @@ def run(log_posterior, modes, seed=1, **options):
     options = {"max_steps": 1200, "target_ess": 3000, "burn_steps": 40} | options
     names = NAMES[: modes[0].z.size]
     return sample(log_posterior, modes, SamplingOptions(**options), np.random.default_rng(seed), names=names)
-
-
-class TestProposal:
-    @pytest.fixture
-    def proposal(self):
-        return IndependentProposal(
-            np.array([2.0, 1.0]),
-            np.array([[0.0, 0.0, 0.0], [2.0, -1.0, 0.5]]),
-            np.array([0.6 * np.eye(3) + 0.4, np.diag([1.0, 0.5, 0.8])]),
-            dof=5.0,
-        )
-
-    def test_density_is_scipys(self, proposal):
-        z = np.random.default_rng(3).normal(size=(50, 3)) * 3
-        parts = [
-            np.log(w) + stats.multivariate_t(m, c @ c.T, df=5.0).logpdf(z)
-            for w, m, c in zip(proposal.weights, proposal.means, proposal.cholesky, strict=True)
-        ]
-        assert proposal.log_density(z) == pytest.approx(special.logsumexp(parts, axis=0), abs=1e-10)
-
-    def test_draws_have_the_density(self, proposal):
-        """The mean of any density over that of the proposal is one; negative control: a proposal with other weights."""
-        rng = np.random.default_rng(4)
-        target = stats.multivariate_normal([2.0, -1.0, 0.5], 0.3 * np.eye(3))
-        z = proposal.draw(40_000, rng)
-        ratio = np.exp(target.logpdf(z) - proposal.log_density(z))
-        assert abs(ratio.mean() - 1.0) < 4 * ratio.std() / np.sqrt(ratio.size)
-        other = IndependentProposal([1.0, 2.0], proposal.means, [c @ c.T for c in proposal.cholesky], dof=5.0)
-        wrong = np.exp(target.logpdf(z) - other.log_density(z))
-        assert abs(wrong.mean() - 1.0) > 4 * wrong.std() / np.sqrt(wrong.size)
-
-    def test_proposal_ratio(self, proposal):
-        old = np.zeros((7, 3))
-        new, log_ratio = proposal(old, np.random.RandomState(5))
-        assert log_ratio == pytest.approx(proposal.log_density(old) - proposal.log_density(new))
-
-    def test_fit_to_draws_has_wide_tails(self):
-        covariance = correlated(4, 6)
-        draws = np.random.default_rng(7).multivariate_normal(np.ones(4), covariance, 4000)
-        fitted = IndependentProposal.from_draws(draws, 1)
-        fresh = np.random.default_rng(8).multivariate_normal(np.ones(4), covariance, 2000)
-        log_weight = stats.multivariate_normal(np.ones(4), covariance).logpdf(fresh) - fitted.log_density(fresh)
-        assert log_weight.max() < 1.5  # nowhere is the target much denser than the proposal
-        assert abs(np.mean(log_weight)) < 0.3
-
-    def test_modes_of_little_weight_are_kept(self):
-        modes = [Mode(np.zeros(2), 0.0, np.eye(2)), Mode(np.full(2, 9.0), -12.0, np.eye(2))]
-        proposal = IndependentProposal.from_modes(modes)
-        assert proposal.weights == pytest.approx([1 / 1.05, 0.05 / 1.05])
 
 
 class TestMoments:
@@ -100,7 +53,7 @@ class TestMoments:
     def test_shapes_and_bookkeeping(self, chain):
         _, _, chain = chain
         n_steps, n_walkers, n_dim = chain.z.shape
-        assert (n_walkers, n_dim, chain.n_ensemble) == (64, 5, 2)
+        assert (n_walkers, n_dim, chain.n_ensemble) == (32, 5, 2)
         assert chain.log_prob.shape == (n_steps, n_walkers)
         assert 0.1 < chain.acceptance < 0.95
         assert chain.n_burn > 0
@@ -183,6 +136,38 @@ class TestRuns:
         modes = [Mode(np.zeros(2), 0.0, covariance)]
         chain = run(gaussian(np.zeros(2), covariance), modes, n_walkers=41, max_steps=10)
         assert chain.z.shape[1] == 2 * 42
+
+    def test_threads_change_nothing(self):
+        covariance = correlated(2, 12)
+        modes = [Mode(np.zeros(2), 0.0, covariance)]
+        chains = [
+            sample(
+                gaussian(np.zeros(2), covariance), modes, SamplingOptions(max_steps=40), np.random.default_rng(3),
+                names=NAMES[:2], n_threads=n_threads,
+            )
+            for n_threads in (1, 2, 5)
+        ]  # fmt: skip
+        assert np.array_equal(chains[0].z, chains[1].z)
+        assert np.array_equal(chains[0].z, chains[2].z)
+
+    def test_fewer_walkers_than_parameters(self):
+        """Variances in all twelve directions are right with eight walkers; without independent draws they are not."""
+        covariance = correlated(12, 14)
+        modes = [Mode(np.zeros(12), 0.0, 2.0 * np.diag(np.diag(covariance)))]
+        chain = sample(
+            gaussian(np.zeros(12), covariance), modes, SamplingOptions(n_walkers=8), np.random.default_rng(4),
+            names=tuple("abcdefghijkl"),
+        )  # fmt: skip
+        assert chain.convergence.converged
+        scaled = np.linalg.solve(np.linalg.cholesky(covariance), chain.z.reshape(-1, 12).T)
+        assert np.all(np.abs(scaled.var(axis=1) - 1.0) < 5 * np.sqrt(2 / min(chain.convergence.ess.values())) * 1.3)
+        alone = emcee.EnsembleSampler(
+            8, 12, gaussian(np.zeros(12), covariance), vectorize=True, moves=emcee.moves.DEMove(live_dangerously=True)
+        )
+        start = np.random.default_rng(5).multivariate_normal(np.zeros(12), covariance, 8)
+        start[:, 0] = 0.0  # a direction that they do not span
+        alone.run_mcmc(start, 200, skip_initial_state_check=True)
+        assert alone.get_chain()[:, :, 0].std() < 0.01 * np.sqrt(covariance[0, 0])
 
     def test_progress_is_reported_and_can_stop_a_run(self):
         covariance = np.eye(2)

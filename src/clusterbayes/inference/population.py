@@ -1,0 +1,141 @@
+"""Learning the shape of a posterior from weighted draws, before any chain: adaptive importance sampling.
+
+Points are drawn from the current picture of the posterior, weighed by posterior over the mixture of all pictures so
+far, and the next picture is fitted to them. Two to six rounds turn the Gaussian pictures of the modes into a proposal
+that a chain accepts often, give modes the weights that their mass deserves, and say where to put the walkers. Nothing
+of this enters the results: the chain that follows is exact whatever it starts from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import special
+
+from clusterbayes.inference.proposal import IndependentProposal, resample
+from clusterbayes.inference.search import Mode
+
+__all__ = ["Population", "learn"]
+
+_ROUNDS = 6
+_BASE, _EACH = 200, 32  # draws in a round, and those for every free parameter
+_GOOD = 0.25  # effective share of the newest draws at which the picture needs no more rounds
+_N_FIT = 3000  # draws, with repeats, that a picture is fitted to
+_WANTED = 20.0  # effective draws for each free parameter; weights are flattened until there are as many
+_WIDEN = (1.2, 2.0)  # how much wider than the modes the first draws are
+
+
+@dataclass(frozen=True)
+class Population:
+    """Weighted draws from a posterior, and the picture of it that they gave.
+
+    Attributes
+    ----------
+    z : (n, n_dim)
+    log_prob : (n,)
+    sources : tuple of (IndependentProposal, int)
+        What was drawn from, and how many draws.
+    picture : IndependentProposal
+        Fitted to all of them.
+    efficiency : float
+        Effective share of the newest draws, 0 to 1.
+    """
+
+    z: np.ndarray
+    log_prob: np.ndarray
+    sources: tuple[tuple[IndependentProposal, int], ...]
+    picture: IndependentProposal
+    efficiency: float
+
+    def starts(self, n: int, rng: np.random.Generator, *, flatten: float = 1.0) -> np.ndarray:
+        """Choose n different points (n, n_dim), at random with the power `flatten` of their weights."""
+        order = np.argsort(-flatten * _log_weight(self) - rng.gumbel(size=self.log_prob.size), kind="stable")
+        return self.z[order[:n]]
+
+
+def learn(
+    log_posterior: Callable[[np.ndarray], np.ndarray],
+    modes: list[Mode],
+    rng: np.random.Generator,
+    *,
+    n_least: int = 0,
+    report: Callable[[float, str], None] | None = None,
+) -> Population:
+    """Draw, weigh and fit until the picture is good.
+
+    Parameters
+    ----------
+    log_posterior : callable
+        From z (n, n_dim) to (n,).
+    modes : list of Mode
+    rng : numpy.random.Generator
+    n_least : int
+        Draws in a round, at least.
+    report : callable, optional
+        Takes percent and a message.
+
+    Returns
+    -------
+    Population
+    """
+    n_dim = modes[0].z.size
+    n_round = max(n_least, _BASE + _EACH * n_dim)
+    sources = tuple((IndependentProposal.from_modes(modes, widen=widen), n_round // 2) for widen in _WIDEN)
+    population = Population(np.empty((0, n_dim)), np.empty(0), (), sources[0][0], 0.0)
+    for done in range(_ROUNDS):
+        population = _grown(population, sources, log_posterior, rng)
+        if report is not None:
+            report(100.0 * (done + 1) / _ROUNDS, f"shape of the posterior, {population.log_prob.size} draws")
+        if population.efficiency > _GOOD:
+            break
+        sources = ((population.picture, n_round),)
+    return population
+
+
+def _grown(
+    population: Population,
+    sources: tuple[tuple[IndependentProposal, int], ...],
+    log_posterior: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+) -> Population:
+    """Add draws from some sources, and fit a picture to everything."""
+    z = np.concatenate([proposal.draw(n, rng) for proposal, n in sources])
+    newest = Population(z, log_posterior(z), sources, population.picture, 0.0)
+    every = Population(
+        np.concatenate([population.z, newest.z]),
+        np.concatenate([population.log_prob, newest.log_prob]),
+        (*population.sources, *sources),
+        population.picture,
+        _effective(_log_weight(newest)) / len(z),
+    )
+    log_weight = _log_weight(every)
+    wanted = min(_WANTED * z.shape[1], 0.25 * log_weight.size)
+    power = next((p for p in 0.8 ** np.arange(16) if _effective(p * log_weight) >= wanted), 0.0)
+    chosen = resample(np.exp(power * log_weight), _N_FIT, rng)
+    picture = IndependentProposal.from_draws(
+        every.z[chosen], int(rng.integers(2**31)), n_effective=_effective(power * log_weight)
+    )
+    return replace(every, picture=picture)
+
+
+def _log_weight(population: Population) -> np.ndarray:
+    """Log weights (n,), 0 the largest, by the mixture of all sources.
+
+    Cornuet et al. (2012), Scandinavian Journal of Statistics 39, 798, eq. 4.
+    """
+    counts = np.array([n for _, n in population.sources], float)
+    parts = [
+        np.log(n) + proposal.log_density(population.z)
+        for (proposal, _), n in zip(population.sources, counts, strict=True)
+    ]
+    log_weight = population.log_prob - special.logsumexp(parts, axis=0)
+    log_weight = np.where(np.isfinite(population.log_prob), log_weight, -np.inf)
+    return log_weight - log_weight.max()
+
+
+def _effective(log_weight: np.ndarray) -> float:
+    """Effective number of draws with some log weights."""
+    weight = np.exp(log_weight - log_weight.max())
+    return float(weight.sum() ** 2 / (weight**2).sum())
