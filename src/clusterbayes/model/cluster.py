@@ -6,9 +6,11 @@ parameter vectors in one compiled call, spread over threads. Results do not depe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -430,11 +432,10 @@ class ClusterModel:
                 edges[i], edges[i + 1], self._stars, self._sequence, population, log_likelihood, cluster, sums, log_z
             )
 
-        if edges.size == 2:
-            part(0)
-        else:
-            with ThreadPoolExecutor(edges.size - 1) as pool:
-                list(pool.map(part, range(edges.size - 1)))
+        others = [_pool(self.n_threads, os.getpid()).submit(part, i) for i in range(1, edges.size - 1)]
+        part(0)
+        for other in others:
+            other.result()
         return log_likelihood, cluster, sums, log_z
 
     def _population(self, values: Mapping[str, np.ndarray]) -> kernels.Population:
@@ -454,8 +455,8 @@ class ClusterModel:
             a_v=np.ascontiguousarray(values["a_v"]),
             alpha=np.stack([values.get("alpha_1", values["alpha_2"]), values["alpha_2"]], axis=1),
             binary_frac=np.ascontiguousarray(values["binary_frac"]),
-            q_share=self.mass_ratios.share(values["q_slope"]),
-            q_lean=self.mass_ratios.lean(values["q_slope"]),
+            q_share=self._per_walker(self.mass_ratios.share, values["q_slope"]),
+            q_lean=self._per_walker(self.mass_ratios.lean, values["q_slope"]),
             member_frac=np.ascontiguousarray(values["member_frac"]),
             outlier_frac=np.ascontiguousarray(values["outlier_frac"]),
             floor=per_band("floor"),
@@ -467,6 +468,12 @@ class ClusterModel:
             pm_dispersion=np.ascontiguousarray(values.get("pm_dispersion", nothing)),
             scale_radius=values["scale_radius"] / self.circle[2] if self.circle is not None else nothing + 1.0,
         )
+
+    def _per_walker(self, law: Callable[[np.ndarray], np.ndarray], q_slope: np.ndarray) -> np.ndarray:
+        """Evaluate a law of the mass ratios for slopes (n_walkers,); once, where the slope is held."""
+        if "q_slope" in self.parameters.fixed:
+            return np.repeat(law(q_slope[:1]), q_slope.size, axis=0)
+        return np.ascontiguousarray(law(q_slope))
 
     def _build_sequence(self) -> kernels.Sequence:
         columns = [self.grid.bands.index(band) for band in self.bands]
@@ -493,7 +500,6 @@ class ClusterModel:
             cut_band=np.array([self.bands.index(limit.band) for limit in self.selection.others], dtype=np.int64),
             conditional=self.conditional,
             table=kernels.normal_table(),
-            pair_table=kernels.pair_table(),
             pm_window=self.pm_window,
             gauss_nodes=kernels.gauss_nodes(),
         )
@@ -524,6 +530,12 @@ class ClusterModel:
         result = np.empty_like(values)
         result[:, self.observed.order] = values
         return result
+
+
+@lru_cache(maxsize=4)
+def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads that are kept from one call to the next; a forked process gets its own."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="clusterbayes")
 
 
 def _every(phase: np.ndarray, thin: int) -> np.ndarray:
