@@ -6,9 +6,11 @@ parameter vectors in one compiled call, spread over threads. Results do not depe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -443,9 +445,8 @@ class ClusterModel:
             kernels.evaluate(first, last, self._stars, self._sequence, population, log_likelihood, cluster, sums, log_z)
 
         size = max(self.n_threads, _BATCH // n_star)
-        with ThreadPoolExecutor(self.n_threads) as pool:
-            for first in range(0, n_walkers, size):
-                _spread(pool, part, np.arange(first, min(first + size, n_walkers)), self.n_threads)
+        for start in range(0, n_walkers, size):
+            _spread(part, np.arange(start, min(start + size, n_walkers)), self.n_threads)
         return log_likelihood, cluster, sums, log_z
 
     def _population(self, values: Mapping[str, np.ndarray]) -> kernels.Population:
@@ -465,8 +466,8 @@ class ClusterModel:
             a_v=np.ascontiguousarray(values["a_v"]),
             alpha=np.stack([values.get("alpha_1", values["alpha_2"]), values["alpha_2"]], axis=1),
             binary_frac=np.ascontiguousarray(values["binary_frac"]),
-            q_share=self.mass_ratios.share(values["q_slope"]),
-            q_lean=self.mass_ratios.lean(values["q_slope"]),
+            q_share=self._per_walker(self.mass_ratios.share, values["q_slope"]),
+            q_lean=self._per_walker(self.mass_ratios.lean, values["q_slope"]),
             member_frac=np.ascontiguousarray(values["member_frac"]),
             outlier_frac=np.ascontiguousarray(values["outlier_frac"]),
             floor=per_band("floor"),
@@ -478,6 +479,12 @@ class ClusterModel:
             pm_dispersion=np.ascontiguousarray(values.get("pm_dispersion", nothing)),
             scale_radius=values["scale_radius"] / self.circle[2] if self.circle is not None else nothing + 1.0,
         )
+
+    def _per_walker(self, law: Callable[[np.ndarray], np.ndarray], q_slope: np.ndarray) -> np.ndarray:
+        """Evaluate a law of the mass ratios for slopes (n_walkers,); once, where the slope is held."""
+        if "q_slope" in self.parameters.fixed:
+            return np.repeat(law(q_slope[:1]), q_slope.size, axis=0)
+        return np.ascontiguousarray(law(q_slope))
 
     def _build_sequence(self) -> kernels.Sequence:
         columns = [self.grid.bands.index(band) for band in self.bands]
@@ -504,7 +511,6 @@ class ClusterModel:
             cut_band=np.array([self.bands.index(limit.band) for limit in self.selection.others], dtype=np.int64),
             conditional=self.conditional,
             table=kernels.normal_table(),
-            pair_table=kernels.pair_table(),
             pm_window=self.pm_window,
             gauss_nodes=kernels.gauss_nodes(),
         )
@@ -537,12 +543,13 @@ class ClusterModel:
         return result
 
 
-def _spread(pool: ThreadPoolExecutor, part: Callable[[int, int], None], rows: np.ndarray, n_threads: int) -> None:
+def _spread(part: Callable[[int, int], None], rows: np.ndarray, n_threads: int) -> None:
     """Run `part` over consecutive rows in threads, with beats before and meanwhile."""
     beat()
     if n_threads == 1 and kernels.evaluate.signatures:  # compiled already: nothing to wait for
         return part(int(rows[0]), int(rows[-1]) + 1)
     pieces = np.array_split(rows, min(n_threads, rows.size))
+    pool = _pool(n_threads, os.getpid())
     waiting = {pool.submit(part, int(piece[0]), int(piece[-1]) + 1) for piece in pieces}
     while waiting:
         done, waiting = wait(waiting, timeout=_WAIT)
@@ -550,6 +557,12 @@ def _spread(pool: ThreadPoolExecutor, part: Callable[[int, int], None], rows: np
             future.result()
         if waiting:
             beat()
+
+
+@lru_cache(maxsize=4)
+def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads that are kept from one call to the next; a forked process gets its own."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="clusterbayes")
 
 
 def _every(phase: np.ndarray, thin: int) -> np.ndarray:

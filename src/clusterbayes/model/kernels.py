@@ -14,10 +14,12 @@ import numpy as np
 from numba import njit
 
 from clusterbayes.model.kernels_astrometry import gauss_nodes, member_astrometry
-from clusterbayes.model.kernels_density import N_MOMENT, Strips, Whitened, star_densities, whiten
-from clusterbayes.model.kernels_normal import normal_table, pair_table
+from clusterbayes.model.kernels_density import N_MOMENT, star_densities
+from clusterbayes.model.kernels_normal import normal_table
 from clusterbayes.model.kernels_selection import Cuts, Limits
 from clusterbayes.model.kernels_sequence import numbers, system_magnitudes, vertices
+from clusterbayes.model.kernels_stars import arrange, whiten
+from clusterbayes.model.kernels_strip import Strips
 
 __all__ = [
     "N_MOMENT",
@@ -29,7 +31,6 @@ __all__ = [
     "evaluate",
     "gauss_nodes",
     "normal_table",
-    "pair_table",
     "star_densities",
     "vertices",
 ]
@@ -47,7 +48,7 @@ class Stars(NamedTuple):
     field: np.ndarray  # (n_star,) density of field stars
     outlier: np.ndarray  # (n_star,) density of the cluster's outliers
     passing: np.ndarray  # (n_star,) share of the stars of this primary magnitude that are kept
-    unknown: np.ndarray  # (n_star, n_cut) bool, see `Whitened`
+    unknown: np.ndarray  # (n_star, n_cut) bool, see `kernels_stars.Whitened`
     parallax: np.ndarray  # (n_star,) mas, NaN where missing; (0,) where there are none
     parallax_error: np.ndarray  # (n_star,) mas
     pm: np.ndarray  # (n_star, 2) proper motion [mas/yr], NaN where missing; (0, 2) where there are none
@@ -70,7 +71,6 @@ class Sequence(NamedTuple):
     cut_band: np.ndarray  # (n_cut,) band of each cut
     conditional: bool  # whether densities are those of the other observables given the primary magnitude
     table: np.ndarray  # from `normal_table`
-    pair_table: np.ndarray
     pm_window: np.ndarray  # (0,), (3,) or (4,): limits of the proper motion, see `member_astrometry`
     gauss_nodes: np.ndarray  # from `gauss_nodes`
 
@@ -118,17 +118,18 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
     """
     n_star = stars.values.shape[0]
     n_eep = seq.nodes.shape[2]
-    whitened = _room(stars)
+    correlated = stars.covariance.shape[0] > 0
+    whitened = arrange(stars.values, stars.errors, correlated, stars.unknown)
     iso = np.empty((n_eep, 3 + seq.matrix.shape[1]))
     ratios = np.concatenate((seq.q_nodes, 0.5 * (seq.q_nodes[1:] + seq.q_nodes[:-1])))
-    mu = np.empty((1 + ratios.size, n_eep, seq.matrix.shape[0]))
+    mu = np.empty((1 + ratios.size, seq.matrix.shape[0], n_eep))
     number = np.empty(n_eep)
     density = np.empty(n_star)
-    primary, primary_errors = whitened, stars.errors
+    primary = whitened
     if seq.conditional:
-        primary, primary_errors = _room(stars), np.full(stars.errors.shape, np.nan)
-        primary_errors[:, 0] = stars.errors[:, 0]
-        primary.unknown[:] = True
+        alone = np.full(stars.errors.shape, np.nan)
+        alone[:, 0] = stars.errors[:, 0]
+        primary = arrange(stars.values, alone, correlated, np.ones(stars.unknown.shape, np.bool_))
     number_here = np.ones(n_star)
     astrometry = np.ones(n_star)
     no_moments = np.empty((0, N_MOMENT))
@@ -142,12 +143,12 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
         if math.isnan(iso[n_eep - 1, 3]):  # never hidden behind an isochrone that nobody would see
             log_likelihood[w] = np.nan
             continue
-        system_magnitudes(iso, first, ratios, seq.matrix, seq.pair_table, mu)
+        system_magnitudes(iso, first, ratios, seq.matrix, mu)
         numbers(iso, first, pop.alpha[w, 0], pop.alpha[w, 1], seq.imf, number)
         if w == start or (pop.floor[w] != pop.floor[w - 1]).any():
-            whiten(stars.errors, stars.covariance, seq.matrix, pop.floor[w], whitened)
+            whiten(stars.covariance, seq.matrix, pop.floor[w], whitened)
             if seq.conditional:
-                whiten(primary_errors, stars.covariance, seq.matrix, pop.floor[w], primary)
+                whiten(stars.covariance, seq.matrix, pop.floor[w], primary)
         strips = Strips(
             iso, first, mu, number, seq.q_nodes, pop.q_share[w], pop.q_lean[w], pop.binary_frac[w], seq.n_fitted
         )
@@ -180,28 +181,6 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
                 cluster[w, i, 1] = outlier
                 cluster[w, i, 2] = field
         log_likelihood[w] = total
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _room(stars):
-    """Arrays that `whiten` fills, with missing values replaced by 0."""
-    n_star, n_obs = stars.values.shape
-    values = np.zeros((n_star, n_obs))
-    for i in range(n_star):
-        for a in range(n_obs):
-            if not math.isnan(stars.values[i, a]):
-                values[i, a] = stars.values[i, a]
-    return Whitened(
-        values,
-        np.empty((n_star, n_obs)),
-        np.empty(stars.covariance.shape),
-        np.empty((n_star, n_obs)),
-        np.empty(n_star),
-        np.empty(n_star),
-        np.empty(n_star),
-        np.empty(n_star, np.bool_),
-        stars.unknown.copy(),
-    )
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})

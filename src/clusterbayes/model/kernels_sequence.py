@@ -11,9 +11,14 @@ import math
 import numpy as np
 from numba import njit
 
-from clusterbayes.model.kernels_normal import together
+from clusterbayes.model.kernels_gauss import exp_minus
 
-__all__ = ["numbers", "system_magnitudes", "vertices"]
+__all__ = ["numbers", "system_magnitudes", "together", "vertices"]
+
+_MAG = 0.4 * math.log(10.0)
+# Terms of atanh(s)/s in s² (Chebyshev nodes), s from 0 to a third.
+_L1, _L2, _L3, _L4 = 0.33333333333221238, 0.20000000036509585, 0.14285710414015815, 0.11111305647475185
+_L5, _L6, _L7, _L8 = 0.090855887511899797, 0.077757086186311539, 0.059253763747826024, 0.092606298905239581
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -90,7 +95,7 @@ def _discrepancy(log_teff, knots, colour):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def system_magnitudes(iso, first, q_nodes, matrix, table, mu):
+def system_magnitudes(iso, first, q_nodes, matrix, mu):
     """Observables of every (mass ratio, vertex); strip 0 is the single star.
 
     A companion below the lowest mass of the grid fades as the fifth power of its mass.
@@ -105,45 +110,75 @@ def system_magnitudes(iso, first, q_nodes, matrix, table, mu):
         Mass ratios.
     matrix : (n_obs, n_band)
         Observables from bands.
-    table : (n_node, 6)
-        From `pair_table`.
-    mu : (1 + n_q, n_eep, n_obs)
+    mu : (1 + n_q, n_obs, n_eep)
         Filled.
     """
     n_eep, n_band = iso.shape[0], matrix.shape[1]
-    system = np.empty(n_band)
-    m_low = iso[0, 0]
-    for j in range(first, n_eep):
-        for b in range(n_band):
-            system[b] = iso[j, 3 + b]
-        _observe(system, matrix, mu, 0, j)
+    single, system = np.empty((n_band, n_eep)), np.empty((n_band, n_eep))
+    mass, per_mass = iso[:, 0].copy(), np.zeros(n_eep)
+    for j in range(n_eep - 1):
+        span = mass[j + 1] - mass[j]
+        per_mass[j] = 1.0 / span if span > 0.0 else 0.0
+    for b in range(n_band):
+        single[b] = iso[:, 3 + b]
+    _observe(single, matrix, first, mu[0])
     for k in range(q_nodes.size):
-        low = 0
-        for j in range(first, n_eep):
-            mass = q_nodes[k] * iso[j, 0]
-            fade, t = 0.0, 0.0
-            if mass <= m_low:
-                fade = 12.5 * math.log10(m_low / mass)
-                low = 0
-            else:
-                while low < j - 1 and iso[low + 1, 0] < mass:
-                    low += 1
-                span = iso[low + 1, 0] - iso[low, 0]
-                t = min((mass - iso[low, 0]) / span, 1.0) if span > 0.0 else 0.0
-            for b in range(3, 3 + n_band):
-                companion = iso[low, b] + t * (iso[low + 1, b] - iso[low, b]) + fade
-                system[b - 3] = together(iso[j, b], companion, table)
-            _observe(system, matrix, mu, k + 1, j)
+        _companions(iso, mass, per_mass, q_nodes[k], first, system)
+        for b in range(n_band):
+            _join(single[b, first:], system[b, first:])
+        _observe(system, matrix, first, mu[k + 1])
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _observe(magnitudes, matrix, mu, k, j):
-    """Turn magnitudes (n_band,) into the observables mu[k, j]."""
+def _companions(iso, mass, per_mass, q, first, out):
+    """Magnitudes (n_band, n_eep) of the companions of mass ratio q; `per_mass` is 1 over the mass between vertices."""
+    low = 0
+    for j in range(first, mass.size):
+        fade, t = 0.0, 0.0
+        wanted = q * mass[j]
+        if wanted <= mass[0]:
+            fade = 12.5 * math.log10(mass[0] / wanted)
+            low = 0
+        else:
+            while low < j - 1 and mass[low + 1] < wanted:
+                low += 1
+            t = min((wanted - mass[low]) * per_mass[low], 1.0)
+        for b in range(out.shape[0]):
+            out[b, j] = iso[low, 3 + b] + t * (iso[low + 1, 3 + b] - iso[low, 3 + b]) + fade
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _join(primary, system):
+    """Turn magnitudes of companions into those of the systems; both (n,)."""
+    for j in range(system.size):
+        system[j] = together(primary[j], system[j])
+
+
+@njit(nogil=True, cache=True, inline="always", error_model="numpy", fastmath={"contract"})
+def together(magnitude, other):
+    """Magnitude of two stars seen as one, to 1e-13: log(1 + y) as a series in y/(2 + y) for y up to 1."""
+    y = exp_minus(min(_MAG * abs(other - magnitude), 40.0))
+    s = y / (2.0 + y)
+    s2 = s * s
+    series = _L4 + s2 * (_L5 + s2 * (_L6 + s2 * (_L7 + s2 * _L8)))
+    series = 1.0 + s2 * (_L1 + s2 * (_L2 + s2 * (_L3 + s2 * series)))
+    return min(magnitude, other) - (2.0 / _MAG) * s * series
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _observe(magnitudes, matrix, first, mu):
+    """Turn magnitudes (n_band, n_eep) into observables (n_obs, n_eep)."""
     for a in range(matrix.shape[0]):
-        value = 0.0
+        mu[a, first:] = 0.0
         for b in range(matrix.shape[1]):
-            value += matrix[a, b] * magnitudes[b]
-        mu[k, j, a] = value
+            if matrix[a, b] != 0.0:
+                _add_scaled(matrix[a, b], magnitudes[b, first:], mu[a, first:])
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _add_scaled(factor, values, out):
+    for j in range(out.size):
+        out[j] += factor * values[j]
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})

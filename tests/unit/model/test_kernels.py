@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from unit.model import oracle
 
-from clusterbayes.model import kernels, kernels_density, kernels_normal, kernels_patch
+from clusterbayes.model import (
+    kernels,
+    kernels_gauss,
+    kernels_normal,
+    kernels_patch,
+    kernels_sequence,
+    kernels_stars,
+    kernels_strip,
+)
 from clusterbayes.model.cuts import LimitColumns
 from clusterbayes.model.selection import ErrorCurve, Selection
 
@@ -40,10 +48,10 @@ class Chain:
         self.mu = np.concatenate([single[None], sequences, middle])
         self.number = np.cumsum(rng.random(n_eep) * (rng.random(n_eep) < 0.85))
         self.number[-1] += 0.3
-        self.strips = kernels_density.Strips(
+        self.strips = kernels_strip.Strips(
             iso=np.zeros((n_eep, 3)),
             first=0,
-            mu=self.mu,
+            mu=np.ascontiguousarray(self.mu.transpose(0, 2, 1)),
             number=self.number,
             q_nodes=np.linspace(0.3, 1.0, n_q),
             q_share=np.full(n_q - 1, 1.0 / max(n_q - 1, 1)),
@@ -90,12 +98,8 @@ class Chain:
         covariance = np.zeros((rows, n_obs, n_obs))
         if rows:
             covariance[:] = np.nan_to_num(self.errors**2)[:, :, None] * np.eye(n_obs)
-        shapes = ((n_star, n_obs), (rows, n_obs, n_obs), (n_star, n_obs), n_star, n_star, n_star)
-        room = [np.empty(shape) for shape in shapes]
-        stars = kernels_density.Whitened(
-            np.nan_to_num(self.values), *room, np.empty(n_star, bool), np.zeros((n_star, 0), bool)
-        )
-        kernels_density.whiten(self.errors, covariance, self.matrix, self.floor, stars)
+        stars = kernels_stars.arrange(self.values, self.errors, self.correlated, np.zeros((n_star, 0), bool))
+        kernels_stars.whiten(covariance, self.matrix, self.floor, stars)
         density = np.empty(n_star)
         no_moments = np.empty((0, kernels.N_MOMENT))
         z = kernels.star_densities(self.strips, stars, NO_LIMITS, NO_CUTS, TABLE, density, no_moments)
@@ -127,17 +131,22 @@ class Chain:
 
 def test_normal_table():
     z = np.linspace(0.0, 8.99, 4001)
-    found = np.array([kernels_normal.tail_pair(v, TABLE) for v in z])
-    assert found[:, 0] == pytest.approx(special.ndtr(-z), rel=5e-10, abs=0)
-    assert found[:, 1] == pytest.approx(stats.norm.pdf(z), rel=2e-8, abs=0)
-    assert np.array([kernels_normal.tail(v, TABLE) for v in z]) == pytest.approx(found[:, 0], rel=1e-14)
+    found = [kernels_normal.tail(v, TABLE) for v in z]
+    assert found == pytest.approx(special.ndtr(-z), rel=5e-10, abs=0)
     assert 0.0 < kernels_normal.tail(40.0, TABLE) < 2e-19
 
 
-def test_interval_keeps_its_accuracy_in_the_tails():
-    for centre, half in ((0.0, 3.0), (0.2, 0.01), (5.0, 0.5), (7.0, 1.5), (1.0, 8.0)):
-        expected = special.ndtr(half - centre) - special.ndtr(-half - centre)
-        assert kernels_normal.interval(centre, half, TABLE) == pytest.approx(expected, rel=1e-9)
+def test_normal_distribution_without_a_table():
+    z = np.linspace(0.0, 9.0, 4001)
+    found = np.array([kernels_gauss.normal_pairs(*pair) for pair in zip(z, z[::-1], strict=True)])
+    assert found[:, 0] == pytest.approx(special.ndtr(-z), rel=5e-13, abs=0)
+    assert found[:, 1] == pytest.approx(stats.norm.pdf(z), rel=2e-13, abs=0)
+    assert found[:, 2:] == pytest.approx(found[::-1, :2], rel=1e-14, abs=0)
+
+
+def test_exponential():
+    x = np.linspace(0.0, 40.5, 4001)
+    assert [kernels_gauss.exp_minus(v) for v in x] == pytest.approx(np.exp(-x), rel=5e-14, abs=0)
 
 
 def test_ramp():
@@ -167,7 +176,7 @@ def test_light_of_two_stars(magnitude, difference):
     expected = (
         -2.5 / np.log(10) * np.logaddexp(-0.4 * np.log(10) * magnitude, -0.4 * np.log(10) * (magnitude + difference))
     )
-    found = kernels_normal.together(magnitude, magnitude + difference, kernels.pair_table())
+    found = kernels_sequence.together(magnitude, magnitude + difference)
     assert found == pytest.approx(expected, abs=1e-12)
 
 
@@ -210,9 +219,16 @@ def test_a_wrong_error_is_noticed():
     assert chain.worst(oracle.strip_density) > 1e-3
 
 
-def patch_integral(r, u, w, slope=0.0, placed=True):
+def patch_integral(r, u, w, slope=0.0):
+    """Integral over one patch and the mean position along and across, from a batch with a single pair."""
+    batch = np.zeros(kernels_patch.N_ROW * kernels_patch.N_PAIR)
     products = (r @ r, r @ u, r @ w, u @ u, u @ w, w @ w)
-    return kernels_patch.patch_integral(*products, slope, placed, TABLE)
+    n = kernels_patch.add_pair(batch, 0, products, slope, 1.0)
+    kernels_patch.integrate(batch)
+    rows = (kernels_patch.PART, kernels_patch.PLACE_ALONG, kernels_patch.PLACE_ACROSS)
+    part, along, across = (batch[row : row + n] for row in rows)
+    total = part.sum()
+    return total, *((part @ place / total if n > 1 else place[0]) for place in (along, across))
 
 
 @settings(max_examples=150)

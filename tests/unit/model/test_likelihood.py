@@ -53,12 +53,13 @@ def patches(model, theta):
     n_eep, n_band = seq.nodes.shape[2], seq.matrix.shape[1]
     iso, number = np.empty((n_eep, 3 + n_band)), np.empty(n_eep)
     ratios = np.concatenate([seq.q_nodes, 0.5 * (seq.q_nodes[1:] + seq.q_nodes[:-1])])
-    mu = np.empty((1 + ratios.size, n_eep, seq.matrix.shape[0]))
+    mu = np.empty((1 + ratios.size, seq.matrix.shape[0], n_eep))
     kernels.vertices(
         seq.nodes, *(getattr(population, name)[0] for name in ("i_age", "w_age", "i_mh", "w_mh", "dist_mod", "a_v")),
         population.zero_point[0], population.colour[0], seq.knots, seq.pattern, np.inf, iso,
     )  # fmt: skip
-    kernels_sequence.system_magnitudes(iso, 0, ratios, seq.matrix, seq.pair_table, mu)
+    kernels_sequence.system_magnitudes(iso, 0, ratios, seq.matrix, mu)
+    mu = mu.transpose(0, 2, 1)
     kernels_sequence.numbers(iso, 0, *population.alpha[0], seq.imf, number)
     share = np.append(1 - population.binary_frac[0], population.binary_frac[0] * population.q_share[0])
     for k in range(seq.q_nodes.size):
