@@ -211,6 +211,8 @@ class Course:
         What the proposal is fitted to, from the rounds of burn-in since the ensembles stood still.
     checked : int
         Steps of the chain that convergence was last judged from.
+    anew : int
+        Chains that were begun and given up as burn-in.
     """
 
     proposal: Any
@@ -222,6 +224,7 @@ class Course:
     heights: np.ndarray = field(default_factory=lambda: np.full(2, -np.inf))
     draws: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     checked: int = 0
+    anew: int = 0
 
     def place(self, max_steps: int) -> str:
         """Say in words how far it is."""
@@ -258,4 +261,4 @@ class Course:
 
 
 _ARRAYS = ("heights", "draws")
-_NUMBERS = {"seed": int, "burning": bool, "round": int, "n_burn": int, "checked": int}
+_NUMBERS = {"seed": int, "burning": bool, "round": int, "n_burn": int, "checked": int, "anew": int}

@@ -19,7 +19,7 @@ __all__ = ["Bend", "IndependentProposal", "resample"]
 
 _DOF = 15.0  # of proposals fitted to draws
 _MOST_DRAWS = 3000  # that a proposal is fitted to
-_MOST_PARTS = 4
+_MOST_PARTS = 6
 _DRAWS_PER_PART = 15  # draws for each free direction that a further component of the mixture needs
 _SAFEGUARD = 0.1  # share of the wide component
 _WIDER = 2.0  # its variance, in units of that of the draws

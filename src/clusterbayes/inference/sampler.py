@@ -32,6 +32,7 @@ _N_ENSEMBLE = 2
 _FLATTEN = (1.0, 0.5)  # power of the weights that each ensemble starts from: the second one is put more widely
 _STILL = 0.4  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
 _ACCEPTED = 0.3  # share of proposals accepted at which the proposal needs no more rounds
+_LEAST, _TOO_LONG, _ANEW = 200, 2.0, 3  # steps of a chain, missing steps in units of them, times: see `_run`
 _TRUSTED = 0.25  # independent draws that an accepted proposal of the burn-in is taken to be worth
 LogPosterior = Callable[[np.ndarray], np.ndarray]  # (n, n_dim) to (n,)
 Report = Callable[[float, str], None]  # percent and a message
@@ -157,7 +158,7 @@ def sample(
             logger.info(text)
             report(0.0, text)
         course = _burn_in(log_posterior, keeper.hold(course), options, report, keeper, crew)
-        return _run(course, options, names, report, keeper, crew)
+        return _run(log_posterior, course, options, names, report, keeper, crew)
 
 
 def _in_parts(log_posterior: LogPosterior, crew: Crew) -> LogPosterior:
@@ -222,18 +223,27 @@ def _adapted(log_posterior: LogPosterior, course: Course, options: SamplingOptio
     fresh = ensembles.chain()[half:].reshape(-1, n_dim)
     draws = np.concatenate([course.draws, fresh]) if still else fresh  # what was seen on the way up is forgotten
     good = still and ensembles.acceptance > _ACCEPTED
-    proposal = course.proposal
-    if not good:
-        worth = max(1.0, _TRUSTED * ensembles.acceptance * len(draws))
-        proposal = IndependentProposal.from_draws(draws, course.seed, n_effective=worth)
+    over = good or course.round + 1 == options.burn_rounds
+    course = replace(course, heights=heights, draws=draws, burning=not over, round=course.round + 1)
+    return _forget(log_posterior, course, course.proposal if good else _taught(course))
+
+
+def _taught(course: Course) -> IndependentProposal:
+    """Fit a proposal to the draws of the burn-in."""
+    worth = max(1.0, _TRUSTED * course.ensembles.acceptance * len(course.draws))
+    return IndependentProposal.from_draws(course.draws, course.seed, n_effective=worth)
+
+
+def _forget(log_posterior: LogPosterior, course: Course, proposal: IndependentProposal) -> Course:
+    """Go on with a proposal from where the walkers are; what they have visited so far is burn-in."""
     return replace(
-        course, proposal=proposal, ensembles=_begin(log_posterior, proposal, ensembles.states), heights=heights,
-        draws=draws, burning=not good and course.round + 1 < options.burn_rounds, round=course.round + 1,
-        n_burn=course.n_burn + ensembles.n_steps,
+        course, proposal=proposal, ensembles=_begin(log_posterior, proposal, course.ensembles.states), checked=0,
+        n_burn=course.n_burn + course.ensembles.n_steps,
     )  # fmt: skip
 
 
 def _run(
+    log_posterior: LogPosterior,
     course: Course,
     options: SamplingOptions,
     names: tuple[str, ...],
@@ -241,14 +251,20 @@ def _run(
     keeper: Keeper,
     crew: Crew,
 ) -> Chain:
-    """Sample with fixed proposals until converged or out of steps."""
-    ensembles, n_ensemble = course.ensembles, _N_ENSEMBLE
-    convergence: Convergence | None = None
-    if course.checked:
-        convergence = assess(ensembles.chain(course.checked), n_ensemble, options.target_ess, names)
+    """Sample with fixed proposals until converged or out of steps.
+
+    A chain of 200 steps or more that would have to grow to three times its length has a poor proposal: it then counts
+    as burn-in, teaches a better one, and another chain begins, three times at most.
+    """
+    convergence = _assessed(course, options, names) if course.checked else None
     while course.checked < options.max_steps and not (convergence and convergence.converged):
         checked = course.checked
-        block = 100 if convergence is None else int(np.clip(51 * convergence.tau_max - checked, 40, 200))
+        missing = 51.0 * convergence.tau_max - checked if convergence else 100.0
+        if checked >= _LEAST and missing > _TOO_LONG * checked and course.anew < _ANEW:
+            seen = course.ensembles.chain()
+            taught = replace(course, draws=seen.reshape(-1, seen.shape[2]), anew=course.anew + 1)
+            course, convergence = keeper.hold(_forget(log_posterior, taught, _taught(taught))), None
+            continue
         pace = convergence.progress / checked if convergence else 0.0
 
         def after_step(done: int, pace: float = pace, convergence: Convergence | None = convergence) -> None:
@@ -256,19 +272,25 @@ def _run(
             share = min(1.0, max(done / options.max_steps, done * pace))
             report(30.0 + 70.0 * share, f"{done} steps" + _verdict(convergence))
 
-        ensembles.advance(min(checked + block, options.max_steps), after_step, crew)
-        convergence = assess(ensembles.chain(), n_ensemble, options.target_ess, names)
-        course = keeper.hold(replace(course, checked=ensembles.n_steps))
+        block = int(np.clip(missing, 40.0, 200.0))
+        course.ensembles.advance(min(checked + block, options.max_steps), after_step, crew)
+        course = keeper.hold(replace(course, checked=course.ensembles.n_steps))
+        convergence = _assessed(course, options, names)
     assert convergence is not None  # max_steps is positive
+    ensembles = course.ensembles
     report(100.0, f"{ensembles.n_steps} steps" + _verdict(convergence))
     return Chain(
         z=ensembles.chain(),
         log_prob=ensembles.log_prob(),
-        n_ensemble=n_ensemble,
+        n_ensemble=_N_ENSEMBLE,
         acceptance=ensembles.acceptance,
         convergence=convergence,
         n_burn=course.n_burn,
     )
+
+
+def _assessed(course: Course, options: SamplingOptions, names: tuple[str, ...]) -> Convergence:
+    return assess(course.ensembles.chain(course.checked), _N_ENSEMBLE, options.target_ess, names)
 
 
 def _verdict(convergence: Convergence | None) -> str:
