@@ -44,7 +44,7 @@ class PostgresServer:
     programs : Path
         Folder with initdb and postgres.
     durable : bool
-        Whether commits wait for the disk.
+        Whether commits wait for the disk; they survive a server that is killed either way.
     """
 
     def __init__(self, programs: Path, *, durable: bool = False) -> None:
@@ -94,7 +94,7 @@ class PostgresServer:
         import psycopg
 
         settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.root}
-        settings |= {"max_connections": 100} | ({} if self.durable else {"fsync": "off", "synchronous_commit": "off"})
+        settings |= {"max_connections": 100} | ({} if self.durable else {"fsync": "off"})
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self.process = self._run("postgres", "-D", str(self.root / "data"), *words)
         end = time.monotonic() + _WAIT

@@ -211,6 +211,9 @@ class Worker:
     def _settle(self, run: Run) -> None:
         """Write how a run ended; it stays in hand if the database is away."""
         queue, claim, rules = self.queue, run.claim, self.options.rules
+        last = run.progress()
+        if last is not None:  # the stage in which it ended, too
+            self._ask(lambda: queue.report(claim, self.options.lease, last))
         if run.ended == child.DONE and not run.timed_out:
             self._publish(run)
         try:

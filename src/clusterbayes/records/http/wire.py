@@ -1,0 +1,70 @@
+"""What goes over the wire beside the documents of `clusterbayes.records`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from clusterbayes.records.database.runs import StoredArtefact
+from clusterbayes.records.documents import ResultDocument
+from clusterbayes.records.memberships import MembershipRow
+from clusterbayes.records.record import ClusterModelingTool, WireModel
+
+__all__ = ["ExportDocument", "Health", "Integer", "MembershipPage", "Problem", "RunPage"]
+
+#: What the database's integers hold.
+Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+
+
+class Problem(WireModel):
+    """What went wrong."""
+
+    detail: str
+
+
+class Health(WireModel):
+    """Whether the service can work."""
+
+    status: str = Field(description='"ok"; an error otherwise.')
+    version: str
+    ready: int = Field(description="Runs that wait.")
+    running: int = Field(description="Runs that are fitted.")
+
+
+class RunPage(WireModel):
+    """A page of runs, the newest first."""
+
+    items: list[ClusterModelingTool]
+    total: int = Field(description="Runs on all pages.")
+    next: int | None = Field(description="What 'before' is on the next page; null on the last.")
+
+
+class MembershipPage(WireModel):
+    """Membership rows in the order of the input."""
+
+    items: list[MembershipRow]
+    offset: int
+
+
+class RunRequest(WireModel):
+    """What a run was asked to do, and how often it was tried."""
+
+    settings: dict[str, Any]
+    input: dict[str, Any] = Field(description="Name and checksum of the input.")
+    control: dict[str, Any] | None = None
+    time_limit: float | None = Field(default=None, description="[s]")
+    cancel_requested: bool = False
+    attempts: int = Field(default=0, description="Starts that ended with a fault that may pass.")
+    losses: int = Field(default=0, description="Times that its worker was lost.")
+
+
+class ExportDocument(WireModel):
+    """A run with all that belongs to it, except the content of its files."""
+
+    schema_version: str
+    record: ClusterModelingTool
+    request: RunRequest
+    result: ResultDocument | None
+    memberships: list[MembershipRow]
+    artefacts: list[StoredArtefact]
