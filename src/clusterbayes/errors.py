@@ -13,7 +13,9 @@ from typing import Any
 
 __all__ = [
     "BandError",
+    "CheckpointError",
     "ClusterBayesError",
+    "FitCancelled",
     "FitError",
     "GridError",
     "GridRangeError",
@@ -269,3 +271,34 @@ class FitError(ClusterBayesError, RuntimeError):
 
     def __str__(self) -> str:
         return _compose(self.problem, (f"stage {self.stage}" if self.stage else "",), remedy=self.remedy)
+
+
+class FitCancelled(FitError):
+    """A fit was broken off because somebody asked for it; `stage` says where it was."""
+
+
+class CheckpointError(ClusterBayesError, ValueError):
+    """A checkpoint belongs to another fit, or can't be read.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong.
+    path : str
+        The file.
+    differences : tuple of (str, str, str)
+        What differs: its name, the value in the checkpoint, and the present one.
+    remedy : str, optional
+        What to do about it.
+    """
+
+    def __init__(
+        self, problem: str, path: str, differences: Iterable[tuple[str, str, str]] = (), remedy: str | None = None
+    ) -> None:
+        differences = tuple(differences)
+        super().__init__(problem, path, differences, remedy)
+        self.problem, self.path, self.differences, self.remedy = problem, path, differences, remedy
+
+    def __str__(self) -> str:
+        changed = "; ".join(f"{name} was {old}, now {new}" for name, old, new in self.differences)
+        return _compose(self.problem, (self.path,), changed=changed, remedy=self.remedy)

@@ -20,6 +20,7 @@ SOURCE = Path(clusterbayes.__file__).parent
 # Longest prefix wins. Rooms of equal rank don't know each other.
 RANKS = {
     "errors": 0,
+    "heartbeat": 0,
     "bands": 1,
     "photometry": 2,
     "isochrones": 2,

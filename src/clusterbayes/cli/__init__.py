@@ -56,7 +56,9 @@ def _root(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; ends the process with 0, 2 (something to put right), 1 (a bug) or 130 (interrupted).
+    """Run the command line; ends the process with 0, 2 (something to put right), 1 (a bug) or 130.
+
+    130 stands for an interruption by SIGINT (Ctrl-C) or SIGTERM; a fit that ends with it goes on when it is run again.
 
     Parameters
     ----------

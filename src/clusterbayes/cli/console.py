@@ -6,7 +6,9 @@ raises on purpose ends a command with its message and exit code 2; Ctrl-C ends i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -16,7 +18,7 @@ from rich.markup import escape
 
 from clusterbayes.errors import ClusterBayesError
 
-__all__ = ["error_console", "guarded", "output_console"]
+__all__ = ["error_console", "guarded", "messages", "output_console"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,3 +49,26 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(130) from None
 
     return inside
+
+
+class _ConsoleHandler(logging.Handler):
+    def __init__(self, console: Console, level: int) -> None:
+        super().__init__(level)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(record.getMessage(), markup=False, soft_wrap=True)
+
+
+@contextmanager
+def messages(console: Console, quiet: bool) -> Iterator[None]:
+    """Show inside the block what the library logs: information and warnings, or warnings only if `quiet`."""
+    logger = logging.getLogger("clusterbayes")
+    handler, level = _ConsoleHandler(console, logging.WARNING if quiet else logging.INFO), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(handler.level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.console import guarded
 from clusterbayes.cli.options import parse_center, parse_default_error, parse_numbers, parse_pairs
-from clusterbayes.errors import FitError, SettingsError
-
-if TYPE_CHECKING:
-    from clusterbayes.inference.progress import Progress
-    from clusterbayes.photometry import Photometry
-    from clusterbayes.results.result import FitResult
+from clusterbayes.cli.run import Request, Run, fit_and_write
+from clusterbayes.errors import SettingsError
 
 __all__ = ["fit"]
 
 _DATA, _MODEL, _RUN = "What is fitted", "Model", "Run"
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What a user asked for, read and checked, before anything heavy is imported."""
-
-    table: Path | None
-    example: str | None
-    reading: dict[str, Any]
-    fitting: dict[str, Any]
-    sampling: dict[str, int]
-    control: Path | None
-
-    def photometry(self) -> Photometry:
-        """Read the table, or the example."""
-        from clusterbayes.photometry import Photometry, example
-
-        if self.example is None:
-            return Photometry.read(self.table or "", **self.reading)
-        changed = [name for name, value in self.reading.items() if value is not None]
-        if changed:
-            remedy = "leave out --observables, --map, --default-error and what else says how to read, with --example"
-            raise SettingsError("the example is read as it is", "--example", ", ".join(changed), remedy=remedy)
-        return example(self.example)
-
-    def run(self, photometry: Photometry, progress: Progress) -> FitResult:
-        """Fit."""
-        from clusterbayes.inference.fit import fit_cluster
-        from clusterbayes.inference.sampler import SamplingOptions
-        from clusterbayes.photometry import Photometry
-
-        control = None
-        if self.control is not None:
-            reading = {**self.reading, "observables": photometry.observables}
-            control = Photometry.read(self.control, source=f"control field {self.control}", **reading)
-        options = SamplingOptions(**self.sampling)
-        return fit_cluster(photometry, control=control, sampling=options, progress=progress, **self.fitting)
 
 
 @guarded
@@ -313,6 +270,20 @@ def fit(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results in DIR.", rich_help_panel=_RUN)
     ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart",
+            help="Begin anew, although a fit into DIR was broken off and could go on.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
+    keep_chain: Annotated[
+        bool,
+        typer.Option(
+            "--keep-chain", help="Leave the chain in DIR as chain.h5, in emcee's layout.", rich_help_panel=_RUN
+        ),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress and no table.", rich_help_panel=_RUN)
     ] = False,
@@ -337,13 +308,15 @@ def fit(
 
     DIR gets summary.json, sources.ecsv (every star), result.h5, record.json,
     cmd.png, hr.png and corner.png.
+
+    A fit that was stopped (Ctrl-C) or killed goes on when the same command is run again.
     """
     from clusterbayes.results.export import check_output_folder
 
     if (table is None) == (example is None):
         raise SettingsError("give either a table or --example NAME", remedy="e.g. --example ruprecht147")
     folder = check_output_folder(out, overwrite)
-    request = _Request(
+    request = Request(
         table=table,
         example=example,
         reading={
@@ -380,35 +353,5 @@ def fit(
     if (center is None) != (radius is None):
         raise SettingsError("--center and --radius belong together", remedy="give both, or neither")
     title = name or example or (table.stem if table else "")
-    _fit_and_write(request, folder, {"name": title, "creator_id": creator_id}, overwrite, quiet=quiet, as_json=as_json)
-
-
-def _fit_and_write(
-    request: _Request, folder: Path, record: dict[str, Any], overwrite: bool, *, quiet: bool, as_json: bool
-) -> None:
-    """Fit, write the folder, and say what came out."""
-    from clusterbayes.cli.progress import progress_for
-    from clusterbayes.cli.show import print_report, warn_if_not_converged
-    from clusterbayes.records import failed_record, write_failure, write_outputs
-    from clusterbayes.results.export import json_text
-
-    started = datetime.now(UTC)
-    console = error_console()
-    photometry = request.photometry()
-    if not quiet:
-        console.print(photometry.describe(), markup=False, soft_wrap=True)
-    progress = progress_for(quiet, console)
-    try:
-        result = request.run(photometry, progress)
-    except FitError as error:
-        write_failure(failed_record(error, **record, started_on=started), folder, overwrite=overwrite)
-        raise
-    finally:
-        progress.close()
-    write_outputs(result, folder, overwrite=overwrite, title=record["name"], **record)
-    if quiet:
-        warn_if_not_converged(console, result)
-    else:
-        print_report(console, result, folder)
-    if as_json:
-        typer.echo(json_text(result.summary_document()), nl=False)
+    record = {"name": title, "creator_id": creator_id}
+    fit_and_write(request, Run(folder, record, overwrite, restart, keep_chain, quiet, as_json))

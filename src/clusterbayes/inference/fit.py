@@ -6,25 +6,31 @@ samples, and summarises. Each stage is one function here; what they call is the 
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
-from clusterbayes.errors import FitError, InputError, SettingsError
+from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.heartbeat import beating
+from clusterbayes.inference.checkpoint import Checkpoint, Keeper, NothingKept
 from clusterbayes.inference.field import FieldLearner
+from clusterbayes.inference.identity import identity
 from clusterbayes.inference.motions import choose_motions
-from clusterbayes.inference.progress import STAGES, Progress, QuietProgress
+from clusterbayes.inference.progress import Progress, QuietProgress
 from clusterbayes.inference.sampler import Chain, SamplingOptions, sample
-from clusterbayes.inference.search import find_modes, normal_posterior
+from clusterbayes.inference.search import Mode, find_modes, normal_posterior
 from clusterbayes.inference.selecting import described, select
+from clusterbayes.inference.watch import Watch
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.isochrones.certified import certified_floor
 from clusterbayes.isochrones.extinction import check_extinction_law
@@ -44,6 +50,7 @@ _MIN_STARS = 10
 _MAX_DRAWS = 5000
 _STAR_DRAWS = 96
 _FAN = 30
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,9 @@ def fit_cluster(
     r_v: float = 3.1,
     seed: int = 1,
     sampling: SamplingOptions | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     cancel: Callable[[], bool] | None = None,
+    checkpoint: str | Path | None = None,
 ) -> FitResult:
     """Fit isochrones to the photometry of a star cluster.
 
@@ -138,10 +146,15 @@ def fit_cluster(
     seed : int
         The same seed, input and versions give the same numbers, whatever the number of threads.
     sampling : SamplingOptions, optional
-    progress : Progress, optional
-        Shown nowhere by default.
+    progress : Progress or bool, optional
+        Told of the fit's stages at least every two seconds. True shows a bar in a terminal or a notebook, and lines
+        on standard error elsewhere; nothing is shown by default.
     cancel : callable, optional
-        Asked between steps; the fit ends with `FitError` once it returns True.
+        Asked about five times a second; the fit ends with `FitCancelled` once it returns True.
+    checkpoint : path, optional
+        A file that keeps the state of the fit, written every few seconds and when the fit is cancelled or
+        interrupted. Where it exists already, the fit goes on from there, and its numbers are those of an unbroken run.
+        It stays when the fit is done; calling again with a finished one gives the same result at once.
 
     Returns
     -------
@@ -155,73 +168,97 @@ def fit_cluster(
         If an option is unknown or out of range.
     GridError
         If the grid can't be read or lacks a band.
+    FitCancelled
+        If the fit was cancelled.
     FitError
-        If the fit was cancelled, or the likelihood broke down.
+        If the likelihood broke down.
+    CheckpointError
+        If the checkpoint is of other stars, isochrones, settings or versions.
     """
     started = time.monotonic()
-    display = progress or QuietProgress()
+    display = _display(progress)
     options = sampling or SamplingOptions()
     n_threads = options.n_threads or os.cpu_count() or 1
     rng = np.random.default_rng(seed)
 
-    current = STAGES[0]
-
-    def stage(name: str) -> None:
-        nonlocal current
-        current = name
-        display.stage(name, STAGES.index(name), len(STAGES))
-
-    def report(percent: float, message: str = "") -> None:
-        if cancel is not None and cancel():
-            raise FitError("the fit was cancelled", current)
-        display.update(percent, message)
+    watch = Watch(display, cancel, remedy=lambda: _to_go_on(checkpoint))
 
     if model_error not in ("default", "none"):
         raise SettingsError(f"model_error={model_error!r} must be 'default' or 'none'")
     check_extinction_law(extinction_law, r_v)
     try:
-        stage("ingest")
+        watch.stage("ingest")
         taken, control = _ingest(photometry, control, center, radius)
-        stage("select")
+        watch.stage("select")
         chosen = _Sample(*select(taken, control, mag_limit, completeness, max_error))
         chosen = _with_astrometry(
             chosen, proper_motion, parse_window(pm_window), priors,
             (*center, radius) if positions and center is not None and radius is not None else None,
         )  # fmt: skip
-        stage("load_grid")
+        watch.stage("load_grid")
         limited = [limit.band for limit in chosen.selection.others]
-        grid = _load_grid(grid, tuple(dict.fromkeys([*chosen.photometry.bands, *limited])), extinction_law, r_v, report)
+        bands = tuple(dict.fromkeys([*chosen.photometry.bands, *limited]))
+        grid = _load_grid(grid, bands, extinction_law, r_v, watch.report)
         chosen.notes.extend(_grid_notes(grid))
         laws = {"mass_law": mass_function, "binary_law": binary_law}
         parameters = _parameters(chosen, grid, model_error, priors, fixed, laws)
         model = _build(
             chosen, grid, parameters, exact=model_error == "none", n_threads=n_threads, counts=counts, **laws
         )
-        stage("search")
-        learner = FieldLearner(model, chosen.control, int(rng.integers(2**31)))
-        model, modes = find_modes(model, learner, report=report)
-        stage("sample")
-
-        def posterior(z: np.ndarray) -> np.ndarray:
-            if cancel is not None and cancel():
-                raise FitError("the fit was cancelled", current)
-            return normal_posterior(model, z)
-
-        chain = sample(posterior, modes, options, rng, names=parameters.names, report=report)
-        stage("diagnose")
-        stage("summarize")
         settings = {
             "center": center, "radius": radius, "mag_limit": mag_limit, "proper_motion": chosen.pm_priors is not None,
             "pm_window": list(chosen.pm_window) or None, "positions": chosen.circle is not None,
             "model_error": model_error, "counts": counts, "mass_function": mass_function, "binary_law": binary_law,
             "max_error": dict(max_error or {}), "sampling": asdict(options) | {"n_threads": None},
             "selection": described(chosen.selection),
-            "n_control": 0 if chosen.control is None else chosen.control.n_star, "n_modes": len(modes),
-            "likelihood_power": model.power,
+            "n_control": 0 if chosen.control is None else chosen.control.n_star, "likelihood_power": model.power,
         }  # fmt: skip
-        return _summarize(model, chain, chosen, seed, settings, started)
+        keeper: Keeper = NothingKept(started)
+        if checkpoint is not None:
+            provenance = _provenance(model, chosen.photometry, seed, settings)
+            own = identity(model, provenance, chosen.control, chosen.start)
+            keeper = Checkpoint(checkpoint, own, rng, started=started)
+        with beating(watch.beat), keeper:
+            watch.stage("search")
+            model, modes = _search(model, chosen, rng, keeper, watch)
+            settings["n_modes"] = len(modes)
+            watch.stage("sample")
+            posterior = partial(normal_posterior, model)
+            chain = sample(posterior, modes, options, rng, names=parameters.names, report=watch.report, keeper=keeper)
+            keeper.save()
+            watch.stage("diagnose")
+            watch.stage("summarize")
+            return _summarize(model, chain, chosen, seed, settings, keeper)
     finally:
         display.close()
+
+
+def _display(progress: Progress | bool | None) -> Progress:
+    if progress is True:
+        from clusterbayes.inference.displays import progress_for
+
+        return progress_for()
+    return progress or QuietProgress()
+
+
+def _to_go_on(checkpoint: str | Path | None) -> str | None:
+    if checkpoint is None:
+        return None
+    return f"call it again in the same way to go on from the checkpoint {checkpoint}"
+
+
+def _search(
+    model: ClusterModel, chosen: _Sample, rng: np.random.Generator, keeper: Keeper, watch: Watch
+) -> tuple[ClusterModel, list[Mode]]:
+    """Search for the modes while the field is learned, unless that was done before."""
+    found = keeper.search()
+    if found is not None:
+        logger.info("the search was done before the break: %d modes", len(found[1]))
+        return model.with_field(found[0]), found[1]
+    learner = FieldLearner(model, chosen.control, int(rng.integers(2**31)))
+    model, modes = find_modes(model, learner, report=watch.report)
+    keeper.hold_search(model.field, modes)
+    return model, modes
 
 
 def _load_grid(
@@ -370,7 +407,7 @@ def _grid_notes(grid: IsochroneGrid) -> list[str]:
 
 
 def _summarize(
-    model: ClusterModel, chain: Chain, chosen: _Sample, seed: int, settings: dict, started: float
+    model: ClusterModel, chain: Chain, chosen: _Sample, seed: int, settings: dict, keeper: Keeper
 ) -> FitResult:
     parameters = model.parameters
     n_steps, n_walkers, n_dim = chain.z.shape
@@ -392,7 +429,7 @@ def _summarize(
         "converged": verdict.converged, "reasons": verdict.reasons, "tau": verdict.tau, "ess": verdict.ess,
         "rhat": verdict.rhat, "acceptance": chain.acceptance, "n_walkers": n_walkers, "n_steps": n_steps,
         "n_burn": chain.n_burn, "n_ensembles": chain.n_ensemble, "log_prob_max": float(log_prob.max()),
-        "wall_seconds": time.monotonic() - started,
+        "wall_seconds": keeper.seconds,
     }  # fmt: skip
     photometry = chosen.photometry
     counts = {"input": photometry.n_input, "used": photometry.n_star, "dropped": dict(photometry.dropped)}

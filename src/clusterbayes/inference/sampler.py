@@ -8,16 +8,21 @@ budget is spent, and says which.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import emcee
+import h5py
 import numpy as np
+from emcee.backends import Backend
 from scipy import special
 
 from clusterbayes.errors import SettingsError
+from clusterbayes.inference.checkpoint import Keeper, NothingKept
 from clusterbayes.inference.diagnostics import Convergence, assess
+from clusterbayes.inference.ensembles import Course, Ensembles
 from clusterbayes.inference.search import Mode
 
 __all__ = ["Chain", "IndependentProposal", "SamplingOptions", "sample"]
@@ -25,6 +30,8 @@ __all__ = ["Chain", "IndependentProposal", "SamplingOptions", "sample"]
 _STILL = 0.25  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
 _ACCEPTED = 0.2  # share of proposals accepted at which the proposal needs no more rounds than it takes to stand still
 LogPosterior = Callable[[np.ndarray], np.ndarray]  # (n, n_dim) to (n,)
+Report = Callable[[float, str], None]  # percent and a message
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,22 @@ class IndependentProposal:
             parts[k] = np.log(self.weights[k]) + norm - log_det - tail
         return special.logsumexp(parts, axis=0)
 
+    def write(self, group: h5py.Group) -> None:
+        """Write the proposal into an HDF5 group."""
+        group.attrs["dof"] = self.dof
+        for name in ("weights", "means", "cholesky"):
+            group.create_dataset(name, data=getattr(self, name))
+
+    @classmethod
+    def read(cls, group: h5py.Group) -> IndependentProposal:
+        """Read exactly what `write` has written."""
+        proposal = object.__new__(cls)  # as they are: computing them again would change last digits
+        proposal.weights, proposal.means, proposal.cholesky = (
+            group[name][...] for name in ("weights", "means", "cholesky")
+        )
+        proposal.dof = float(group.attrs["dof"])
+        return proposal
+
     def __call__(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Proposal function of `emcee.moves.MHMove`: new positions and the log of the proposal ratio."""
         new = self.draw(coords.shape[0], rng)
@@ -173,7 +196,8 @@ def sample(
     rng: np.random.Generator,
     *,
     names: tuple[str, ...],
-    report: Callable[[float, str], None] | None = None,
+    report: Report | None = None,
+    keeper: Keeper | None = None,
 ) -> Chain:
     """Sample a posterior in standard normal coordinates, starting from its modes.
 
@@ -187,17 +211,40 @@ def sample(
     names : tuple of str
         Names of the parameters, for the verdict.
     report : callable, optional
-        Takes percent and a message.
+        Takes percent and a message, after every step.
+    keeper : Keeper, optional
+        Told of every step; where it holds an earlier run, that one goes on.
 
     Returns
     -------
     Chain
     """
+    report, keeper = report or (lambda percent, message: None), keeper or NothingKept()
+
+    def new_sampler(
+        proposal: IndependentProposal, n_walkers: int, n_dim: int, backend: Backend
+    ) -> emcee.EnsembleSampler:
+        return _sampler(log_posterior, proposal, n_walkers, n_dim, backend)
+
+    course = keeper.course(lambda file: Course.read(file, IndependentProposal.read, new_sampler))
+    if course is None:
+        course = _set_out(log_posterior, modes, options, rng)
+    else:
+        text = f"going on from {course.place(options.max_steps)}"
+        logger.info(text)
+        report(0.0, text)
+    course = _burn_in(log_posterior, keeper.hold(course), options, report, keeper)
+    return _run(course, options, names, report, keeper)
+
+
+def _set_out(
+    log_posterior: LogPosterior, modes: list[Mode], options: SamplingOptions, rng: np.random.Generator
+) -> Course:
+    """Put two ensembles on the modes, the second one more widely."""
     n_dim = modes[0].z.size
     n_walkers = options.n_walkers or max(32, 2 * n_dim + 2)
     n_walkers += n_walkers % 2
     n_ensemble = 2
-    proposal = IndependentProposal.from_modes(modes)
     seeds = rng.integers(0, 2**31 - 1, size=n_ensemble)
     states = [
         emcee.State(
@@ -206,85 +253,101 @@ def sample(
         )
         for seed, widen in zip(seeds, (1.2, 1.8), strict=True)
     ]
-    proposal, states, n_burn = _burn_in(log_posterior, proposal, states, options, int(seeds[0]), report)
-    return _run(log_posterior, proposal, states, options, names, n_burn, report)
+    proposal = IndependentProposal.from_modes(modes)
+    ensembles = _begin(log_posterior, proposal, states)
+    return Course(proposal, ensembles, int(seeds[0]), heights=np.full(n_ensemble, -np.inf))
 
 
 def _burn_in(
-    log_posterior: LogPosterior,
-    proposal: IndependentProposal,
-    states: list[emcee.State],
-    options: SamplingOptions,
-    seed: int,
-    report: Callable[[float, str], None] | None,
-) -> tuple[IndependentProposal, list[emcee.State], int]:
+    log_posterior: LogPosterior, course: Course, options: SamplingOptions, report: Report, keeper: Keeper
+) -> Course:
     """Adapt the proposal in rounds until the mean log posterior of the ensembles stands still."""
-    heights = np.full(len(states), -np.inf)
-    n_burn = 0
-    for burn in range(options.burn_rounds):
-        n_steps = options.burn_steps * min(2 ** max(burn - 1, 0), 8)  # later rounds teach the proposal more
-        n_walkers, n_dim = states[0].coords.shape
-        samplers = [_sampler(log_posterior, proposal, n_walkers, n_dim) for _ in states]
-        states = [sampler.run_mcmc(state, n_steps) for sampler, state in zip(samplers, states, strict=True)]
-        n_burn += n_steps
-        half = n_steps // 2
-        draws = np.concatenate([sampler.get_chain(discard=half, flat=True) for sampler in samplers])
-        log_prob = np.stack([sampler.get_log_prob(discard=half, flat=True) for sampler in samplers])
-        proposal = IndependentProposal.from_draws(draws, seed)
-        if report is not None:
-            report(30.0 * (burn + 1) / options.burn_rounds, f"burn-in {n_burn} steps")
-        change = np.abs(log_prob.mean(axis=1) - heights).max()
-        heights = log_prob.mean(axis=1)
-        still = max(change, float(np.ptp(heights))) < _STILL * log_prob.std()
-        accepted = np.mean([sampler.acceptance_fraction.mean() for sampler in samplers])
-        if still and (burn >= 5 or (burn >= 3 and accepted > _ACCEPTED)):
-            break
-    return proposal, states, n_burn
+    while course.burning:
+        n_steps = options.burn_steps * min(2 ** max(course.round - 1, 0), 8)  # later rounds teach the proposal more
+
+        def after_step(done: int, course: Course = course, n_steps: int = n_steps) -> None:
+            keeper.after_step()
+            share = (course.round + done / n_steps) / options.burn_rounds
+            report(30.0 * share, f"burn-in {course.n_burn + done} steps")
+
+        course.ensembles.advance(n_steps, after_step)
+        course = keeper.hold(_adapted(log_posterior, course, options))
+    return course
 
 
-def _run(
-    log_posterior: LogPosterior,
-    proposal: IndependentProposal,
-    current: list[emcee.State],
-    options: SamplingOptions,
-    names: tuple[str, ...],
-    n_burn: int,
-    report: Callable[[float, str], None] | None,
-) -> Chain:
+def _adapted(log_posterior: LogPosterior, course: Course, options: SamplingOptions) -> Course:
+    """Learn from a round of burn-in, and begin the next one, or the chain if both ensembles stand still."""
+    ensembles = course.ensembles
+    half = ensembles.n_steps // 2
+    n_ensemble, n_dim = len(ensembles.states), ensembles.states[0].coords.shape[1]
+    draws = np.concatenate([part.reshape(-1, n_dim) for part in np.split(ensembles.chain()[half:], n_ensemble, axis=1)])
+    log_prob = np.stack([part.ravel() for part in np.split(ensembles.log_prob()[half:], n_ensemble, axis=1)])
+    proposal = IndependentProposal.from_draws(draws, course.seed)
+    heights = log_prob.mean(axis=1)
+    change = np.abs(heights - course.heights).max()
+    still = max(change, float(np.ptp(heights))) < _STILL * log_prob.std()
+    burn = course.round
+    over = burn + 1 == options.burn_rounds or (
+        still and (burn >= 5 or (burn >= 3 and ensembles.acceptance > _ACCEPTED))
+    )
+    return replace(
+        course, proposal=proposal, ensembles=_begin(log_posterior, proposal, ensembles.states), heights=heights,
+        burning=not over, round=burn + 1, n_burn=course.n_burn + ensembles.n_steps,
+    )  # fmt: skip
+
+
+def _run(course: Course, options: SamplingOptions, names: tuple[str, ...], report: Report, keeper: Keeper) -> Chain:
     """Sample with fixed proposals until converged or out of steps."""
-    n_walkers, n_dim = current[0].coords.shape
-    samplers = [_sampler(log_posterior, proposal, n_walkers, n_dim) for _ in current]
-    done = 0
+    ensembles, n_ensemble = course.ensembles, len(course.ensembles.states)
     convergence: Convergence | None = None
-    while done < options.max_steps:
-        block = 200 if convergence is None else int(np.clip(51 * convergence.tau_max - done, 40, 200))
-        block = min(block, options.max_steps - done)
-        current = [s.run_mcmc(c, block) for s, c in zip(samplers, current, strict=True)]
-        done += block
-        chain = np.concatenate([s.get_chain() for s in samplers], axis=1)
-        convergence = assess(chain, len(samplers), options.target_ess, names)
-        if report is not None:
-            share = min(1.0, max(done / options.max_steps, convergence.progress))
-            report(
-                30.0 + 70.0 * share, f"{done} steps, ESS {convergence.ess_min:.0f}, R-hat {convergence.rhat_max:.3f}"
-            )
-        if convergence.converged:
-            break
+    if course.checked:
+        convergence = assess(ensembles.chain(course.checked), n_ensemble, options.target_ess, names)
+    while course.checked < options.max_steps and not (convergence and convergence.converged):
+        checked = course.checked
+        block = 200 if convergence is None else int(np.clip(51 * convergence.tau_max - checked, 40, 200))
+        pace = convergence.progress / checked if convergence else 0.0
+
+        def after_step(done: int, pace: float = pace, convergence: Convergence | None = convergence) -> None:
+            keeper.after_step()
+            share = min(1.0, max(done / options.max_steps, done * pace))
+            report(30.0 + 70.0 * share, f"{done} steps" + _verdict(convergence))
+
+        ensembles.advance(min(checked + block, options.max_steps), after_step)
+        convergence = assess(ensembles.chain(), n_ensemble, options.target_ess, names)
+        course = keeper.hold(replace(course, checked=ensembles.n_steps))
     assert convergence is not None  # max_steps is positive
+    report(100.0, f"{ensembles.n_steps} steps" + _verdict(convergence))
     return Chain(
-        z=chain,
-        log_prob=np.concatenate([s.get_log_prob() for s in samplers], axis=1),
-        n_ensemble=len(samplers),
-        acceptance=float(np.mean([s.acceptance_fraction.mean() for s in samplers])),
+        z=ensembles.chain(),
+        log_prob=ensembles.log_prob(),
+        n_ensemble=n_ensemble,
+        acceptance=ensembles.acceptance,
         convergence=convergence,
-        n_burn=n_burn,
+        n_burn=course.n_burn,
     )
 
 
+def _verdict(convergence: Convergence | None) -> str:
+    if convergence is None:
+        return ""
+    return f", ESS {convergence.ess_min:.0f}, R-hat {convergence.rhat_max:.3f}"
+
+
+def _begin(log_posterior: LogPosterior, proposal: IndependentProposal, states: list[emcee.State]) -> Ensembles:
+    return Ensembles.begin(lambda *shape: _sampler(log_posterior, proposal, *shape), states)
+
+
 def _sampler(
-    log_posterior: LogPosterior, proposal: IndependentProposal, n_walkers: int, n_dim: int
+    log_posterior: LogPosterior,
+    proposal: IndependentProposal,
+    n_walkers: int,
+    n_dim: int,
+    backend: Backend | None = None,
 ) -> emcee.EnsembleSampler:
-    return emcee.EnsembleSampler(n_walkers, n_dim, log_posterior, vectorize=True, moves=_moves(proposal, n_dim))
+    moves = _moves(proposal, n_dim)
+    sampler = emcee.EnsembleSampler(n_walkers, n_dim, log_posterior, vectorize=True, moves=moves, backend=backend)
+    sampler.log_prob_fn = log_posterior  # without emcee's wrapper, which prints when a fit is cancelled
+    return sampler
 
 
 def _start(

@@ -6,14 +6,15 @@ parameter vectors in one compiled call, spread over threads. Results do not depe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from clusterbayes.bands import Observable, observable_matrix, resolve_band
 from clusterbayes.errors import FitError, InputError, SettingsError
+from clusterbayes.heartbeat import beat
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model import kernels
 from clusterbayes.model.astrometry import pm_variance
@@ -29,6 +30,8 @@ __all__ = ["DEFAULT_TOLERANCE", "FINE_MASS_RATIOS", "ClusterModel", "MassRatios"
 
 #: Number of stars after which the errors of the models, rather than the number of stars, limit what can be learnt.
 DEFAULT_TOLERANCE = 100.0
+_BATCH = 50_000  # stars times walkers between two beats, a few tenths of a second
+_WAIT = 0.5  # s, between beats while threads work: compiling takes longer than any batch
 
 
 @dataclass(frozen=True)
@@ -263,6 +266,11 @@ class ClusterModel:
         )
         self._sequence = self._build_sequence()
 
+    @property
+    def field(self) -> np.ndarray:
+        """Density of field stars at each star (n_star,), in the photometry's order."""
+        return self._unsort(self._stars.field[None, :])[0]
+
     def with_field(self, field: np.ndarray) -> ClusterModel:
         """Return the same model with another field density (n_star,), in the photometry's order."""
         other = object.__new__(ClusterModel)
@@ -423,18 +431,14 @@ class ClusterModel:
         log_z = np.empty(n_walkers)
         cluster = np.zeros((n_walkers if weights else 0, n_star, 3))
         sums = np.zeros((n_walkers if moments else 0, n_star, kernels.N_MOMENT))
-        edges = np.linspace(0, n_walkers, min(self.n_threads, n_walkers) + 1).astype(int)
 
-        def part(i: int) -> None:
-            kernels.evaluate(
-                edges[i], edges[i + 1], self._stars, self._sequence, population, log_likelihood, cluster, sums, log_z
-            )
+        def part(first: int, last: int) -> None:
+            kernels.evaluate(first, last, self._stars, self._sequence, population, log_likelihood, cluster, sums, log_z)
 
-        if edges.size == 2:
-            part(0)
-        else:
-            with ThreadPoolExecutor(edges.size - 1) as pool:
-                list(pool.map(part, range(edges.size - 1)))
+        size = max(self.n_threads, _BATCH // n_star)
+        with ThreadPoolExecutor(self.n_threads) as pool:
+            for first in range(0, n_walkers, size):
+                _spread(pool, part, np.arange(first, min(first + size, n_walkers)), self.n_threads)
         return log_likelihood, cluster, sums, log_z
 
     def _population(self, values: Mapping[str, np.ndarray]) -> kernels.Population:
@@ -524,6 +528,21 @@ class ClusterModel:
         result = np.empty_like(values)
         result[:, self.observed.order] = values
         return result
+
+
+def _spread(pool: ThreadPoolExecutor, part: Callable[[int, int], None], rows: np.ndarray, n_threads: int) -> None:
+    """Run `part` over consecutive rows in threads, with beats before and meanwhile."""
+    beat()
+    if n_threads == 1 and kernels.evaluate.signatures:  # compiled already: nothing to wait for
+        return part(int(rows[0]), int(rows[-1]) + 1)
+    pieces = np.array_split(rows, min(n_threads, rows.size))
+    waiting = {pool.submit(part, int(piece[0]), int(piece[-1]) + 1) for piece in pieces}
+    while waiting:
+        done, waiting = wait(waiting, timeout=_WAIT)
+        for future in done:
+            future.result()
+        if waiting:
+            beat()
 
 
 def _every(phase: np.ndarray, thin: int) -> np.ndarray:

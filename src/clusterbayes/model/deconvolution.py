@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from clusterbayes.heartbeat import beat
+
 __all__ = ["EmOptions", "GaussianMixture", "fit_mixture"]
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
@@ -307,6 +309,7 @@ def _step(mixture: GaussianMixture, blocks: list[_Block], prior: _Prior) -> tupl
     # et al. with the sums over stars taken before the products, zero in missing dimensions.
     gradient, curvature = np.zeros((n_component, n_dim)), np.zeros((n_component, n_dim, n_dim))
     for block in blocks:
+        beat()
         inverse, residual = _whiten(mixture, block)
         log_components = _log_gaussian(inverse, residual) + np.log(mixture.weights)[:, None]
         highest = np.maximum(log_components.max(axis=0), block.log_background)

@@ -14,7 +14,7 @@ from typing import Any
 
 from clusterbayes.records.documents import ResultDocument
 from clusterbayes.records.record import STAGES, ClusterModelingTool
-from clusterbayes.results.export import FILES, check_output_folder, write_all, write_json
+from clusterbayes.results.export import CHAIN_FILE, FILES, check_output_folder, write_all, write_json
 from clusterbayes.results.result import FitResult
 
 __all__ = ["failed_record", "record_document", "write_failure", "write_outputs"]
@@ -67,6 +67,7 @@ def write_outputs(
     creator_id: int = 0,
     overwrite: bool = False,
     title: str | None = None,
+    keep_chain: bool = False,
 ) -> Path:
     """Write everything that a fit gives into a folder: summary, sources, result, plots and record.
 
@@ -84,6 +85,8 @@ def write_outputs(
         Whether a folder that holds files may be written to.
     title : str, optional
         Title of the plots; the name of the input if left out.
+    keep_chain : bool
+        Whether to write the chain in emcee's layout as ``chain.h5``, too.
 
     Returns
     -------
@@ -97,7 +100,8 @@ def write_outputs(
     """
     record = ClusterModelingTool.from_result(result, name=name or Path(path).resolve().name, creator_id=creator_id)
     document = record_document(record, ResultDocument.from_result(result))
-    return write_all(result, path, overwrite, documents={"record.json": document}, title=title)
+    documents = {"record.json": document}
+    return write_all(result, path, overwrite, documents=documents, title=title, keep_chain=keep_chain)
 
 
 def write_failure(record: ClusterModelingTool, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -120,7 +124,7 @@ def write_failure(record: ClusterModelingTool, path: str | os.PathLike[str], *, 
     folder = check_output_folder(path, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(record_document(record, None), folder / "record.json")
-    for name in FILES:
+    for name in (*FILES, CHAIN_FILE):
         if name != "record.json":
             (folder / name).unlink(missing_ok=True)
     return folder

@@ -11,6 +11,7 @@ import math
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from clusterbayes.results.result import FitResult
 from clusterbayes.results.tables import plain
 
 __all__ = [
-    "FILES", "MEMBER_THRESHOLD", "check_output_folder", "json_text", "sources_table", "write_all", "write_json",
-    "write_sources", "write_summary", "write_table", "write_text",
+    "CHAIN_FILE", "FILES", "MEMBER_THRESHOLD", "check_output_folder", "checkpoint_place", "json_text", "sources_table",
+    "write_all", "write_emcee_chain", "write_json", "write_sources", "write_summary", "write_table", "write_text",
 ]  # fmt: skip
 
 #: Membership probability from which `sources_table` flags a star as a member.
@@ -40,6 +41,11 @@ FILES: dict[str, tuple[str, str]] = {
     "hr.png": ("image/png", "Hertzsprung-Russell diagram"),
     "corner.png": ("image/png", "posterior of the main parameters"),
 }
+
+#: The chain in emcee's layout, left on request only.
+CHAIN_FILE = "chain.h5"
+_CHECKPOINT = "checkpoint.h5"
+_LITTER = 600.0  # s after which a hidden folder that never took its place was left by a process that was killed
 
 _FORMATS = {
     ".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits", ".fit": "fits", ".vot": "votable", ".xml": "votable",
@@ -88,7 +94,7 @@ def check_output_folder(path: str | os.PathLike[str], overwrite: bool = False) -
     folder = Path(path).resolve()
     if folder.exists() and not folder.is_dir():
         raise SettingsError("the output folder is a file", str(path), remedy="choose another name")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+    if folder.is_dir() and _foreign(folder) and not overwrite:
         problem = "the output folder exists and is not empty"
         raise SettingsError(
             problem, str(path), remedy="choose another one, or allow it to be overwritten (--overwrite)"
@@ -99,6 +105,23 @@ def check_output_folder(path: str | os.PathLike[str], overwrite: bool = False) -
     return folder
 
 
+def _foreign(folder: Path) -> set[str]:
+    """Names in a folder that are not the beginnings of results that were never finished."""
+    names = {entry.name for entry in folder.iterdir()}
+    hidden = (f".{folder.name}.", f".{_CHECKPOINT}.")
+    unfinished = {*FILES, CHAIN_FILE, _CHECKPOINT} if _CHECKPOINT in names else set()
+    return {name for name in names - unfinished if not name.startswith(hidden)}
+
+
+def checkpoint_place(folder: Path) -> Path:
+    """Return where a fit into a folder keeps its checkpoint: beside the folder, inside if it was there before the fit.
+
+    A folder that exists may be a file system of its own, which outlives the place where it is mounted.
+    """
+    beside, inside = folder.with_name(f"{folder.name}.{_CHECKPOINT}"), folder / _CHECKPOINT
+    return inside if folder.is_dir() and not beside.exists() else beside
+
+
 def write_all(
     result: FitResult,
     path: str | os.PathLike[str],
@@ -106,6 +129,7 @@ def write_all(
     *,
     documents: Mapping[str, Any] | None = None,
     title: str | None = None,
+    keep_chain: bool = False,
 ) -> Path:
     """Write the summary, the sources, the result and the plots into a folder.
 
@@ -122,6 +146,8 @@ def write_all(
         the record in this way.
     title : str, optional
         Title of the plots; the name of the input if left out.
+    keep_chain : bool
+        Whether to write the chain as ``chain.h5``, too.
 
     Returns
     -------
@@ -134,6 +160,7 @@ def write_all(
         If the folder can't be used.
     """
     folder = check_output_folder(path, overwrite)
+    _sweep(folder)
     hidden = f".{folder.name}.{secrets.token_hex(4)}"
     # Inside a folder that exists: it may be a file system of its own, or its parent closed to us.
     staging = folder / hidden if folder.exists() else folder.with_name(hidden)
@@ -142,13 +169,49 @@ def write_all(
         write_summary(result, staging / "summary.json")
         write_sources(result, staging / "sources.ecsv")
         result.save(staging)
+        if keep_chain:
+            write_emcee_chain(result, staging / CHAIN_FILE)
         _write_plots(result, staging, title)
         for name, document in (documents or {}).items():
             write_json(document, staging / name)
         _move_into_place(staging, folder)
+        if not keep_chain:
+            (folder / CHAIN_FILE).unlink(missing_ok=True)  # of an earlier fit
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return folder
+
+
+def _sweep(folder: Path) -> None:
+    """Remove hidden folders that were left when a process was killed while it wrote."""
+    for place in (folder, folder.parent):
+        for litter in place.glob(f".{folder.name}.????????"):
+            if litter.is_dir() and time.time() - litter.stat().st_mtime > _LITTER:
+                shutil.rmtree(litter, ignore_errors=True)
+
+
+def write_emcee_chain(result: FitResult, path: str | os.PathLike[str]) -> Path:
+    """Write the chain for `emcee.backends.HDFBackend`: parameters and log posterior density, all of it or nothing.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit; its chain goes to the group ``mcmc``, whose attribute ``names`` names the parameters.
+    path : path-like
+        The file, replaced if it exists.
+    """
+    from clusterbayes.inference.checkpoint import replace_whole  # takes seconds to load
+    from clusterbayes.inference.ensembles import write_chain
+
+    accepted = (result.chain[1:] != result.chain[:-1]).any(axis=2).sum(axis=0)  # of the first step nothing is known
+
+    def write(file: Any) -> None:
+        group = file.create_group("mcmc")
+        write_chain(group, result.chain, result.log_prob, accepted)
+        group.attrs["names"] = list(result.names)
+
+    replace_whole(Path(path), write)
+    return Path(path)
 
 
 def _write_plots(result: FitResult, folder: Path, title: str | None) -> None:

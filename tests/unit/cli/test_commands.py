@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import signal
 import subprocess
 import sys
 
@@ -10,7 +13,7 @@ from astropy.table import Table
 from unit.results.synthetic import TRUTH, make_result
 
 from clusterbayes.cli import main
-from clusterbayes.errors import FitError
+from clusterbayes.errors import FitCancelled, FitError
 from clusterbayes.model.simulate import SimulatedCluster
 
 ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png"}
@@ -205,6 +208,160 @@ def test_interruption(run, catalogue, tmp_path, monkeypatch):
     code, _, err = run("fit", catalogue, "--out", tmp_path / "out", "-q")
     assert (code, "nothing was written" in err) == (130, True)
     assert not (tmp_path / "out").exists()
+
+
+# --- checkpoints -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_plots(monkeypatch):
+    """Write empty files instead of plots, which take seconds."""
+
+    def write_plots(result, folder, title):
+        for name in ("cmd", "hr", "corner"):
+            (folder / f"{name}.png").write_bytes(b"")
+
+    monkeypatch.setattr("clusterbayes.results.export._write_plots", write_plots)
+
+
+@pytest.fixture
+def broken_off(monkeypatch, no_plots):
+    """Replace the fit by one that writes something into the checkpoint, and ends as it is told to."""
+    made = make_result(n_member=30, n_field=10, n_unused=3)
+    seen, plan = [], []
+
+    def fit_cluster(photometry, **options):
+        place = options["checkpoint"]
+        seen.append((place, place.read_text() if place.exists() else None))
+        place.write_text(f"run {len(seen)}")
+        error = plan.pop(0)
+        if error is not None:
+            raise error
+        return made
+
+    monkeypatch.setattr("clusterbayes.inference.fit.fit_cluster", fit_cluster)
+    return seen, plan
+
+
+CANCELLED = FitCancelled("the fit was cancelled", "sample")
+
+
+@pytest.mark.parametrize("error", [CANCELLED, KeyboardInterrupt()])
+def test_a_fit_that_was_stopped_says_how_to_go_on(run, catalogue, broken_off, tmp_path, error):
+    seen, plan = broken_off
+    plan += [error, error, None]
+    place = tmp_path / "out.checkpoint.h5"
+    for _ in range(2):
+        code, out, err = run("fit", catalogue, "--out", tmp_path / "out")
+        assert (code, out) == (130, "")
+        assert f"no results were written. Run the same command again to go on from {place}" in err
+        assert ("in stage sample" in err) is (error is CANCELLED)
+        assert not (tmp_path / "out").exists()
+    code, _, err = run("fit", catalogue, "--out", tmp_path / "out")
+    assert code == 0, err
+    assert seen == [(place, None), (place, "run 1"), (place, "run 2")]
+    assert names(tmp_path) == {"out", "stars.csv"} and names(tmp_path / "out") == ALL
+
+
+def test_a_fit_can_be_begun_anew(run, catalogue, broken_off, tmp_path):
+    seen, plan = broken_off
+    plan += [CANCELLED, None]
+    run("fit", catalogue, "--out", tmp_path / "out", "-q")
+    assert run("fit", catalogue, "--out", tmp_path / "out", "-q", "--restart")[0] == 0
+    assert [content for _, content in seen] == [None, None]
+
+
+def test_in_a_folder_that_exists_the_checkpoint_is_inside(run, catalogue, broken_off, tmp_path):
+    """It may be a file system of its own. What a killed run has left there is no reason to refuse it."""
+    seen, plan = broken_off
+    plan += [CANCELLED, None, CANCELLED, None]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    words = ["fit", catalogue, "--out", folder, "-q"]
+    assert run(*words)[0] == 130
+    assert names(folder) == {"checkpoint.h5"}
+    (folder / ".out.0a1b2c3d").mkdir()
+    (folder / ".checkpoint.h5.0a1b2c3d").write_text("half")
+    (folder / "cmd.png").write_text("killed while the files were moved")
+    assert run(*words)[0] == 0
+    assert names(folder) == ALL | {".out.0a1b2c3d"}  # young: another process may be writing it
+    assert run(*words)[0] == 2
+    for code in (130, 0):
+        assert run(*words, "--overwrite")[0] == code
+    assert names(folder) == ALL | {".out.0a1b2c3d"}
+    assert [content for _, content in seen] == [None, "run 1", None, "run 3"]
+
+
+def test_a_checkpoint_does_not_open_a_folder_with_other_things(run, catalogue, broken_off, tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in ("checkpoint.h5", "notes.txt"):
+        (tmp_path / "out" / name).write_text("mine")
+    code, _, err = run("fit", catalogue, "--out", tmp_path / "out")
+    assert (code, "--overwrite" in err) == (2, True)
+
+
+def test_a_failed_fit_leaves_nothing_to_go_on_from(run, catalogue, broken_off, tmp_path):
+    broken_off[1].append(FitError("the chain went nowhere", stage="sample"))
+    assert run("fit", catalogue, "--out", tmp_path / "out")[0] == 2
+    assert names(tmp_path) == {"out", "stars.csv"} and names(tmp_path / "out") == {"record.json"}
+
+
+def test_results_that_can_not_be_written_leave_the_checkpoint(run, catalogue, broken_off, tmp_path, monkeypatch):
+    seen, plan = broken_off
+    plan += [None, None, None]
+
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    def slow(*args, **options):
+        raise KeyboardInterrupt
+
+    for write, code in ((full, 2), (slow, 130)):
+        monkeypatch.setattr("clusterbayes.records.write_outputs", write)
+        assert run("fit", catalogue, "--out", tmp_path / "out", "-q")[0] == code
+        assert names(tmp_path) == {"out.checkpoint.h5", "stars.csv"}
+    monkeypatch.undo()
+    assert [content for _, content in seen] == [None, "run 1"]
+
+
+def test_signals_ask_the_fit_to_stop(run, catalogue, tmp_path, monkeypatch):
+    def fit_cluster(photometry, *, cancel, **options):
+        for _ in range(200):
+            os.kill(os.getpid(), signal.SIGTERM) if not cancel() else None
+            if cancel():
+                raise CANCELLED
+        raise AssertionError("nobody heard")
+
+    monkeypatch.setattr("clusterbayes.inference.fit.fit_cluster", fit_cluster)
+    code, _, err = run("fit", catalogue, "--out", tmp_path / "out", "-q")
+    assert (code, "Interrupted in stage sample; nothing was written." in err) == (130, True)
+
+
+def test_what_the_library_says_is_shown(run, catalogue, calls, no_plots, tmp_path, monkeypatch):
+    """Going on is information, a checkpoint that can't be written a warning, which is never kept quiet."""
+    import clusterbayes.inference.fit as module
+
+    whole = module.fit_cluster
+
+    def fit_cluster(*args, **options):
+        logging.getLogger("clusterbayes.inference.sampler").info("going on from step [3] of 9")
+        logging.getLogger("clusterbayes.inference.checkpoint").warning("no space left")
+        return whole(*args, **options)
+
+    monkeypatch.setattr(module, "fit_cluster", fit_cluster)
+    _, _, err = run("fit", catalogue, "--out", tmp_path / "a")
+    assert "going on from step [3] of 9" in err and "no space left" in err
+    _, _, err = run("fit", catalogue, "--out", tmp_path / "b", "-q")
+    assert err == "no space left\n"
+    assert not logging.getLogger("clusterbayes").handlers
+
+
+def test_the_chain_is_kept_on_request(run, catalogue, calls, no_plots, tmp_path):
+    words = ["fit", catalogue, "--out", tmp_path / "out", "-q"]
+    assert run(*words, "--keep-chain")[0] == 0
+    assert names(tmp_path / "out") == ALL | {"chain.h5"}
+    assert run(*words, "--overwrite")[0] == 0
+    assert names(tmp_path / "out") == ALL  # one folder tells of one fit
 
 
 def test_an_unconverged_fit_is_marked(run, catalogue, tmp_path, monkeypatch):

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
+import emcee
+import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -127,3 +130,26 @@ def test_input_column_called_member_does_not_break_the_table():
     table = export.sources_table(made)
     assert table["member"].dtype == bool
     assert table["member_input"].tolist() == list(range(len(made.stars)))
+
+
+def test_emcee_reads_the_chain(tmp_path):
+    result = make_result(n_member=30, n_field=10)
+    backend = emcee.backends.HDFBackend(str(export.write_emcee_chain(result, tmp_path / "chain.h5")), read_only=True)
+    np.testing.assert_array_equal(backend.get_chain(), result.chain)
+    np.testing.assert_array_equal(backend.get_log_prob(), result.log_prob)
+    moved = (np.diff(result.chain, axis=0) != 0).any(axis=2).sum(axis=0)
+    np.testing.assert_array_equal(backend.accepted, moved)
+    with h5py.File(tmp_path / "chain.h5") as file:
+        assert tuple(file["mcmc"].attrs["names"]) == result.names
+    assert names(tmp_path) == {"chain.h5"}
+
+
+def test_what_killed_runs_have_left_is_swept(tmp_path):
+    result = make_result(n_member=30, n_field=10)
+    old, young = tmp_path / ".out.0a1b2c3d", tmp_path / ".out.4e5f6071"
+    for litter in (old, young):
+        litter.mkdir()
+        (litter / "cmd.png").write_text("")
+    os.utime(old, (time.time() - 3600,) * 2)
+    export.write_all(result, tmp_path / "out")
+    assert names(tmp_path) == {"out", young.name}
