@@ -9,12 +9,11 @@ from typing import Any
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.records.database.runs import Runs
+from clusterbayes.records.exchange import EXPORT_VERSION
 from clusterbayes.records.store import Store, file_checksum
 from clusterbayes.results.export import check_output_folder, write_json
 
-__all__ = ["EXPORT_VERSION", "export_document", "export_run"]
-
-EXPORT_VERSION = "1.0"
+__all__ = ["export_document", "export_run"]
 
 
 def export_document(runs: Runs, tool_id: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from clusterbayes.records.database.engine import Database
 from clusterbayes.records.database.queue import Claim, Queue, RetryRules, Standing
-from clusterbayes.records.database.runs import Page, RunQuery, Runs, StoredArtefact
+from clusterbayes.records.database.runs import Page, RunQuery, Runs
 from clusterbayes.records.database.tables import HostTables, Tables, attach, queue_order
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "RunQuery",
     "Runs",
     "Standing",
-    "StoredArtefact",
     "Tables",
     "attach",
     "queue_order",

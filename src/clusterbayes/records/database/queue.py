@@ -126,9 +126,13 @@ class Queue:
         tool, job = self._tables.tool, self._tables.job
         ready = text(f"{tool.fullname}.status = 'ready' AND {tool.fullname}.data_tool_type = 'cluster_modeling'")
         due = or_(job.c.not_before.is_(None), job.c.not_before <= database_time())
+        inputs, control = self._tables.input.alias("given"), self._tables.input.alias("control")
         chosen = (
-            select(tool, job, database_time().label("now"))
+            select(tool, job, *_file_columns(inputs, "input"), *_file_columns(control, "control"))
+            .add_columns(database_time().label("now"))
             .join(job, job.c.tool_id == tool.c.id)
+            .join(inputs, inputs.c.id == job.c.input_id)
+            .outerjoin(control, control.c.id == job.c.control_id)
             .where(ready, due)
             .order_by(*queue_order(tool))
             .limit(1)
@@ -146,29 +150,11 @@ class Queue:
             lease_until = database_time(lease)
             values = {"worker": worker, "lease_token": token, "lease_until": lease_until, "not_before": None}
             connection.execute(update(job).where(job.c.tool_id == record.id).values(**values))
-            return self._claimed(connection, row, record, token)
+            return _claimed(row, record, token)
 
     def _any_ready(self, ready: Any) -> bool:
         with self.database.reading() as connection:
             return connection.execute(select(self._tables.tool.c.id).where(ready).limit(1)).first() is not None
-
-    def _claimed(self, connection: Connection, row: Row[Any], record: ClusterModelingTool, token: str) -> Claim:
-        inputs = self._tables.input
-        wanted = [key for key in (row.input_id, row.control_id) if key is not None]
-        found = {file.id: file for file in connection.execute(select(inputs).where(inputs.c.id.in_(wanted)))}
-
-        def file(key: int, name: str) -> InputFile:
-            return InputFile(found[key].kind, found[key].location, found[key].checksum, name)
-
-        return Claim(
-            record=record,
-            token=token,
-            settings=row.settings,
-            input=file(row.input_id, row.input_name),
-            control=None if row.control_id is None else file(row.control_id, row.control_name),
-            time_limit=row.time_limit,
-            attempts=row.attempts,
-        )
 
     def report(self, claim: Claim, lease: float, progress: Mapping[str, Any] | None = None) -> Standing:
         """Prolong the lease of a run, and write how far it is.
@@ -375,3 +361,22 @@ class Queue:
 def _record(row: Row[Any], tool: Any) -> ClusterModelingTool:
     """Return the record in a row that has the columns of several tables."""
     return ClusterModelingTool(**{name: row._mapping[tool.c[name]] for name in ClusterModelingTool.model_fields})
+
+
+def _file_columns(inputs: Any, what: str) -> list[Any]:
+    return [inputs.c[name].label(f"{what}_{name}") for name in ("kind", "location", "checksum")]
+
+
+def _claimed(row: Row[Any], record: ClusterModelingTool, token: str) -> Claim:
+    def file(what: str) -> InputFile:
+        return InputFile(*(row._mapping[f"{what}_{name}"] for name in ("kind", "location", "checksum", "name")))
+
+    return Claim(
+        record=record,
+        token=token,
+        settings=row.settings,
+        input=file("input"),
+        control=None if row.control_id is None else file("control"),
+        time_limit=row.time_limit,
+        attempts=row.attempts,
+    )

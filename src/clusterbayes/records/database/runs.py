@@ -10,29 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field
 from sqlalchemy import func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.records.database.engine import Database
 from clusterbayes.records.database.rows import locked, record_of, values_of
-from clusterbayes.records.documents import Artefact, ResultDocument
+from clusterbayes.records.documents import ResultDocument
+from clusterbayes.records.exchange import StoredArtefact
 from clusterbayes.records.faults import DatabaseError, RunNotFoundError
 from clusterbayes.records.memberships import MembershipRow
 from clusterbayes.records.record import ClusterModelingTool, DataToolType, ToolStatus
 
-__all__ = ["MOST", "Page", "RunQuery", "Runs", "StoredArtefact"]
+__all__ = ["MOST", "Page", "RunQuery", "Runs"]
 
 #: Most runs, or rows, on one page.
 MOST = 1000
-
-
-class StoredArtefact(Artefact):
-    """A file of a run, as the store has it."""
-
-    size: int = Field(description="Size in bytes.")
-    checksum: str = Field(description="SHA-256, hexadecimal.")
 
 
 @dataclass(frozen=True)

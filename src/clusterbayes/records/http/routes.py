@@ -16,10 +16,11 @@ from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
 from clusterbayes import __version__
 from clusterbayes.errors import InputError, SettingsError
-from clusterbayes.records.database.runs import MOST, RunQuery, Runs, StoredArtefact
+from clusterbayes.records.database.runs import MOST, RunQuery, Runs
 from clusterbayes.records.documents import ResultDocument
+from clusterbayes.records.exchange import ExportDocument, StoredArtefact
 from clusterbayes.records.exporting import export_document
-from clusterbayes.records.http.wire import ExportDocument, Health, Integer, MembershipPage, Problem, RunPage
+from clusterbayes.records.http.wire import Health, Integer, MembershipPage, Problem, RunPage
 from clusterbayes.records.inputs import InputTable, check_untrusted
 from clusterbayes.records.record import ClusterModelingTool, ToolStatus
 from clusterbayes.records.settings import plain_text

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from clusterbayes.records.database.runs import StoredArtefact
-from clusterbayes.records.documents import ResultDocument
 from clusterbayes.records.memberships import MembershipRow
 from clusterbayes.records.record import ClusterModelingTool, WireModel
 
-__all__ = ["ExportDocument", "Health", "Integer", "MembershipPage", "Problem", "RunPage"]
+__all__ = ["Health", "Integer", "MembershipPage", "Problem", "RunPage"]
 
 #: What the database's integers hold.
 Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
@@ -45,26 +43,3 @@ class MembershipPage(WireModel):
 
     items: list[MembershipRow]
     offset: int
-
-
-class RunRequest(WireModel):
-    """What a run was asked to do, and how often it was tried."""
-
-    settings: dict[str, Any]
-    input: dict[str, Any] = Field(description="Name and checksum of the input.")
-    control: dict[str, Any] | None = None
-    time_limit: float | None = Field(default=None, description="[s]")
-    cancel_requested: bool = False
-    attempts: int = Field(default=0, description="Starts that ended with a fault that may pass.")
-    losses: int = Field(default=0, description="Times that its worker was lost.")
-
-
-class ExportDocument(WireModel):
-    """A run with all that belongs to it, except the content of its files."""
-
-    schema_version: str
-    record: ClusterModelingTool
-    request: RunRequest
-    result: ResultDocument | None
-    memberships: list[MembershipRow]
-    artefacts: list[StoredArtefact]

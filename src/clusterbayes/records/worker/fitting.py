@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clusterbayes.errors import InputError
+from clusterbayes.errors import CheckpointError, InputError
 from clusterbayes.inference.fit import fit_cluster
 from clusterbayes.inference.progress import Progress
 from clusterbayes.photometry import Photometry
@@ -18,8 +18,11 @@ from clusterbayes.records.settings import FitSettings
 from clusterbayes.records.store import file_checksum
 from clusterbayes.records.worker.task import Outcome, Task, described_files
 from clusterbayes.results.export import write_all
+from clusterbayes.results.result import FitResult
 
 __all__ = ["fit_job"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def fit_job(task: Task, progress: Progress, cancel: Callable[[], bool]) -> Outcome:
@@ -52,10 +55,8 @@ def fit_job(task: Task, progress: Progress, cancel: Callable[[], bool]) -> Outco
     if task.control is not None:
         reading = settings.reading() | {"observables": photometry.observables}
         control = Photometry.read(task.control, **reading, source=task.control_name)
-    options: dict[str, Any] = settings.fitting(task.n_threads)
-    if "checkpoint" in inspect.signature(fit_cluster).parameters:
-        options["checkpoint"] = task.checkpoint
-    result = fit_cluster(photometry, control=control, progress=progress, cancel=cancel, **options)
+    options: dict[str, Any] = {**settings.fitting(task.n_threads), "control": control}
+    result = _fit(photometry, task.checkpoint, {**options, "progress": progress, "cancel": cancel})
     progress.stage("export", STAGES.index("export"), len(STAGES))
     write_all(result, task.folder, overwrite=True, title=task.name)
     artefacts = described_files(task.folder)
@@ -67,6 +68,16 @@ def fit_job(task: Task, progress: Progress, cancel: Callable[[], bool]) -> Outco
         memberships=tuple(row.model_dump() for row in membership_rows(result)),
         artefacts=artefacts,
     )
+
+
+def _fit(photometry: Photometry, checkpoint: Path, options: dict[str, Any]) -> FitResult:
+    """Fit, and go on from the checkpoint if there is one; one that another version has left is started over."""
+    try:
+        return fit_cluster(photometry, checkpoint=checkpoint, **options)
+    except CheckpointError as error:
+        _LOG.warning("the fit begins anew: %s", error)
+        checkpoint.unlink(missing_ok=True)
+        return fit_cluster(photometry, checkpoint=checkpoint, **options)
 
 
 def _check_unchanged(path: Path, checksum: str) -> None:
