@@ -53,6 +53,7 @@ class Stage:
         self.store = FolderStore(store or self.folder / "store")
         self.service, self.runs = Service(self.database, self.store), Runs(self.database)
         self.ids, self.workers, self.half = [], [], 0
+        self.log = open(self.folder / "workers.log", "w")
         self._audit()
         self._watching = threading.Event()
         self._reader = threading.Thread(target=self._watch, daemon=True)
@@ -118,7 +119,7 @@ class Stage:
                 "FAKETIME": f"{shift:+d}s",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
-        worker = subprocess.Popen([sys.executable, str(program)], env=environment, stderr=subprocess.DEVNULL)
+        worker = subprocess.Popen([sys.executable, str(program)], env=environment, stderr=self.log)
         self.workers.append(worker)
         return worker
 
@@ -157,6 +158,9 @@ class Stage:
                 worker.kill()
         self._watching.set()
         self._reader.join(10)
+        self.log.close()
+        if any(worker.returncode not in (0, -signal.SIGKILL) for worker in self.workers):
+            sys.exit(f"a worker died by itself: {(self.folder / 'workers.log').read_text()[-3000:]}")
 
     def audit(self):
         from sqlalchemy import text
@@ -227,6 +231,8 @@ def restarts(stage, rng, number=10):
     stage.add(40, stages=3, steps=10, pause=0.1)
     for _ in range(2):
         stage.start()
+    while stage.ended()["running"] < 4:
+        time.sleep(0.1)
     for k in range(number):
         time.sleep(rng.uniform(1.0, 2.5))
         stage.server.halt(signal.SIGQUIT if k % 2 else signal.SIGINT)

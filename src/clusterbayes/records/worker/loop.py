@@ -24,7 +24,7 @@ from clusterbayes.records.database.queue import Claim, Ending, InputFile, Queue,
 from clusterbayes.records.faults import LostRunError, describe_error
 from clusterbayes.records.store import Store
 from clusterbayes.records.worker import child
-from clusterbayes.records.worker.run import Run
+from clusterbayes.records.worker.run import Run, prepare
 from clusterbayes.records.worker.task import Job, Task
 
 __all__ = ["Worker", "WorkerOptions"]
@@ -121,6 +121,7 @@ class Worker:
         int
             How many runs have ended here.
         """
+        prepare(self.job)
         try:
             while not self._stopping:
                 claimed = self._fill()

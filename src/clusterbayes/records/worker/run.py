@@ -14,10 +14,18 @@ from clusterbayes.records.record import STAGES, ErrorMessage
 from clusterbayes.records.worker import child
 from clusterbayes.records.worker.task import Job, Outcome, Task
 
-__all__ = ["Run"]
+__all__ = ["Run", "prepare"]
 
 # Processes are copies of a server that has imported what fits need, and has not begun to compute.
 _PROCESSES = multiprocessing.get_context("forkserver")
+
+
+def prepare(job: Job) -> None:
+    """Import what a job needs before the first run is claimed: on a busy machine that takes longer than a lease."""
+    _PROCESSES.set_forkserver_preload([child.__name__, job.__module__])  # of no effect once the server runs
+    first = _PROCESSES.Process(target=int)
+    first.start()
+    first.join()
 
 
 @dataclass
@@ -52,7 +60,6 @@ class Run:
 
     def start(self, job: Job, task: Task) -> None:
         """Start the process."""
-        _PROCESSES.set_forkserver_preload([child.__name__, job.__module__])  # of no effect once the server runs
         self.connection, theirs = _PROCESSES.Pipe()
         self.process = _PROCESSES.Process(target=child.run_child, args=(theirs, job, task), name=f"fit-{task.tool_id}")
         self.process.start()
