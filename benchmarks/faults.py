@@ -159,7 +159,7 @@ class Stage:
         self._watching.set()
         self._reader.join(10)
         self.log.close()
-        if any(worker.returncode not in (0, -signal.SIGKILL) for worker in self.workers):
+        if any(worker.returncode not in (0, -signal.SIGKILL, -signal.SIGTERM) for worker in self.workers):
             sys.exit(f"a worker died by itself: {(self.folder / 'workers.log').read_text()[-3000:]}")
 
     def audit(self):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,17 +57,19 @@ def _needs(extra: str, module: str) -> None:
         raise SettingsError(f"this command needs the extra '{extra}', which is not installed", remedy=remedy)
 
 
-def _open(url: str, store: Path | None) -> tuple[Database, FolderStore]:
+@contextmanager
+def _opened(url: str, store: Path | None) -> Iterator[tuple[Database, FolderStore]]:
+    """Open a database and its store, and close the database again."""
     _needs("database", "sqlalchemy")
     from clusterbayes.records.database import Database
     from clusterbayes.records.store import FolderStore
 
-    database = Database.open(url)
-    if store is None:
-        if database.is_postgresql:
-            raise SettingsError("a database on a server needs a folder for files", "--store", remedy="name one")
-        store = Path(f"{database.engine.url.database}.store")
-    return database, FolderStore(store)
+    with closing(Database.open(url)) as database:
+        if store is None:
+            if database.is_postgresql:
+                raise SettingsError("a database on a server needs a folder for files", "--store", remedy="name one")
+            store = Path(f"{database.engine.url.database}.store")
+        yield database, FolderStore(store)
 
 
 @guarded
@@ -91,18 +95,17 @@ def worker(
 
     [cyan]clusterbayes worker --database-url postgresql://fits@db/fits --store /srv/fits --concurrency 4[/]
     """
-    database, files = _open(database_url, store)
-    from clusterbayes.records.worker import Worker, WorkerOptions
+    with _opened(database_url, store) as (database, files):
+        from clusterbayes.records.worker import Worker, WorkerOptions
 
-    options = WorkerOptions(concurrency=concurrency, lease=lease, time_limit=time_limit)
-    working = Worker(database, files, options)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: working.stop())
-    _log_to_console()
-    error_console().print(f"Working on {database.engine.url.render_as_string()}; Ctrl-C ends it.", markup=False)
-    ended = working.run(once=once)
+        options = WorkerOptions(concurrency=concurrency, lease=lease, time_limit=time_limit)
+        working = Worker(database, files, options)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: working.stop())
+        _log_to_console()
+        error_console().print(f"Working on {database.engine.url.render_as_string()}; Ctrl-C ends it.", markup=False)
+        ended = working.run(once=once)
     error_console().print(f"{ended} runs have ended here.")
-    database.close()
 
 
 @guarded
@@ -138,15 +141,14 @@ def serve(
             host,
             remedy="give --token-file, or leave --host out",
         )
-    database, files = _open(database_url, store)
     import uvicorn
 
     from clusterbayes.records.http import HttpOptions, create_app
 
     options = HttpOptions(tokens=tokens, max_upload=int(max_upload * 1e6), loopback_only=not tokens)
-    error_console().print(f"Runs are shown at http://{host}:{port}/; Ctrl-C ends it.", markup=False)
-    uvicorn.run(create_app(database, files, options), host=host, port=port, log_level="warning")
-    database.close()
+    with _opened(database_url, store) as (database, files):
+        error_console().print(f"Runs are shown at http://{host}:{port}/; Ctrl-C ends it.", markup=False)
+        uvicorn.run(create_app(database, files, options), host=host, port=port, log_level="warning")
 
 
 @database_app.command("upgrade")
@@ -156,9 +158,8 @@ def upgrade(database_url: UrlOption) -> None:
     _needs("database", "sqlalchemy")
     from clusterbayes.records.database import Database
 
-    database = Database.open(database_url, create=True)
-    typer.echo(f"The tables in {database.engine.url.render_as_string()} are up to date.")
-    database.close()
+    with closing(Database.open(database_url, create=True)) as database:
+        typer.echo(f"The tables in {database.engine.url.render_as_string()} are up to date.")
 
 
 @database_app.command("export")
@@ -174,12 +175,11 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over what is there.")] = False,
 ) -> None:
     """Write a run with all that belongs to it: one JSON document, or a folder with its files."""
-    database, files = _open(database_url, store)
-    from clusterbayes.records.database import Runs
-    from clusterbayes.records.exporting import export_run
+    with _opened(database_url, store) as (database, files):
+        from clusterbayes.records.database import Runs
+        from clusterbayes.records.exporting import export_run
 
-    typer.echo(str(export_run(Runs(database), files, run, out, overwrite=overwrite)))
-    database.close()
+        typer.echo(str(export_run(Runs(database), files, run, out, overwrite=overwrite)))
 
 
 def _tokens(path: Path | None) -> tuple[str, ...]:
