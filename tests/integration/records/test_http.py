@@ -82,9 +82,13 @@ def test_from_submitting_to_the_files(client, stars, work, runs):
     assert exported["request"]["settings"]["seed"] == 3
 
 
-def test_cancelling(client, stars):
+def test_cancelling(client, stars, store):
     tool_id = client.post("/runs", data=GOOD, files=stars).json()["id"]
+    store.checkpoint(tool_id).write_text("left by a worker that died")
+    other = store.checkpoint(10 * tool_id + 1)
+    other.write_text("of another run")
     assert client.post(f"/runs/{tool_id}/cancel").json()["status"] == "canceled"
+    assert (store.checkpoint(tool_id).exists(), other.exists()) == (False, True)
     assert "is canceled can't become canceled" in detail(client.post(f"/runs/{tool_id}/cancel"), 409)
 
 

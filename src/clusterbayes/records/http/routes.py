@@ -157,7 +157,10 @@ def show_run(request: Request, tool_id: RunId) -> JSONResponse:
 @router.post("/runs/{tool_id}/cancel", response_model=ClusterModelingTool, responses={**_MISSING, **_REFUSED})
 def cancel(request: Request, tool_id: RunId) -> JSONResponse:
     """Cancel a run; one that is being fitted stops within seconds."""
-    return JSONResponse(_runs(request).cancel(tool_id).to_wire())
+    record = _runs(request).cancel(tool_id)
+    if record.completed_on is not None:  # else its worker clears up
+        _service(request).store.tidy(tool_id)
+    return JSONResponse(record.to_wire())
 
 
 @router.get("/runs/{tool_id}/result", response_model=ResultDocument, responses=_MISSING)

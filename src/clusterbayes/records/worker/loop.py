@@ -143,6 +143,8 @@ class Worker:
             self._reaped = time.monotonic()
             for record in self._ask(lambda: self.queue.reap(self.options.rules)) or []:
                 _LOG.warning("run %s was lost by its worker and is %s now", record.id, record.status)
+                if record.completed_on is not None and record.id is not None:
+                    self.store.tidy(record.id)
         while len(self._runs) < self.options.concurrency and not self._stopping:
             claim = self._ask(lambda: self.queue.claim(self.options.name, self.options.lease))
             if claim is None:
@@ -270,7 +272,7 @@ class Worker:
 
     def _let_go(self, run: Run) -> None:
         self._runs.remove(run)
-        if hasattr(run, "process"):
+        if run.process is not None:
             if run.ended is None:
                 run.kill()
             run.close()

@@ -55,6 +55,8 @@ class Run:
     asked: float | None = None
     timed_out: bool = False
     published: bool = False
+    process: Any = None
+    connection: Any = None
     _progress: dict[str, Any] = field(default_factory=dict)
     _changed: bool = False
 
