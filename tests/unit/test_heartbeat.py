@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -60,6 +61,18 @@ def test_long_evaluations_beat_in_between_and_give_the_same_numbers(monkeypatch,
     assert np.array_equal(pieces, whole)
     with pytest.raises(Stop), beating(stop):
         model.log_likelihood(theta)
+
+
+def test_a_large_catalogue_beats_several_times_a_second():
+    """One call for 64 walkers and ten thousand stars takes about a second; half a sampling step is such a call."""
+    model = make_model(mock_table(10_000), n_threads=2)
+    theta = np.repeat(at_truth(model), 64, axis=0)
+    times = [time.monotonic()]
+    with beating(lambda: times.append(time.monotonic())):
+        model.log_likelihood(theta)
+    times.append(time.monotonic())
+    assert len(times) >= 64 * 10_000 / cluster._BATCH
+    assert max(np.diff(times)) < 2.0
 
 
 def test_mixtures_are_learned_with_beats():

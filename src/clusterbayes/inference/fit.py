@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -186,7 +187,7 @@ def fit_cluster(
     if model_error not in ("default", "none"):
         raise SettingsError(f"model_error={model_error!r} must be 'default' or 'none'")
     check_extinction_law(extinction_law, r_v)
-    try:
+    with closing(display), beating(watch.beat):
         watch.stage("ingest")
         taken, control = _ingest(photometry, control, center, radius)
         watch.stage("select")
@@ -218,7 +219,7 @@ def fit_cluster(
             provenance = _provenance(model, chosen.photometry, seed, settings)
             own = identity(model, provenance, chosen.control, chosen.start)
             keeper = Checkpoint(checkpoint, own, rng, started=started)
-        with beating(watch.beat), keeper:
+        with keeper:
             watch.stage("search")
             model, modes = _search(model, chosen, rng, keeper, watch)
             settings["n_modes"] = len(modes)
@@ -229,8 +230,6 @@ def fit_cluster(
             watch.stage("diagnose")
             watch.stage("summarize")
             return _summarize(model, chain, chosen, seed, settings, keeper)
-    finally:
-        display.close()
 
 
 def _display(progress: Progress | bool | None) -> Progress:

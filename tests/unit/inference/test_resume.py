@@ -104,6 +104,17 @@ def test_a_finished_fit_is_read_and_says_so(tmp_path, unbroken):
     same(second, unbroken)
 
 
+def test_progress_can_be_asked_for_by_a_word(monkeypatch):
+    """The display that suits the place is taken, and closed when the fit ends."""
+    display = Display("select", -1.0)
+    closed = []
+    display.close = lambda: closed.append(display.now)
+    monkeypatch.setattr("clusterbayes.inference.displays.progress_for", lambda: display)
+    with pytest.raises(FitCancelled):
+        fit_cluster(STARS, **SETTINGS, progress=True, cancel=display.cancel)
+    assert closed == ["select"]
+
+
 def test_a_cancelled_fit_without_a_checkpoint_says_no_more():
     with pytest.raises(FitCancelled) as raised:
         fit(display=Display("search", 1.0))
