@@ -256,7 +256,7 @@ def full_disk(stage, rng, mount):
     stage.close()
     clear = sum("No space left" in text for text in said)
     expected = dict.fromkeys(first, ("completed", "failed"))
-    notes = f"{len(failed)} failed after 3 starts, {clear} of them saying 'No space left on device'; later ones didn't"
+    notes = f"{len(failed)} failed after 3 starts, {clear} saying 'No space left on device'; later ones completed"
     return Count("disk full on artefact write", stage, "1 MB for 12 results", expected, notes)
 
 

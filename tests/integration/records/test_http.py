@@ -18,12 +18,14 @@ from clusterbayes.records.worker import Worker, WorkerOptions
 
 TOKEN = "a token of sixteen and more"
 LIMIT = 20_000
+LOCAL = "http://localhost"
 GOOD = {"creatorId": "7"}
 
 
 @pytest.fixture
 def client(database, store):
-    with TestClient(create_app(database, store, HttpOptions(max_upload=LIMIT)), raise_server_exceptions=False) as made:
+    app = create_app(database, store, HttpOptions(max_upload=LIMIT))
+    with TestClient(app, base_url=LOCAL, raise_server_exceptions=False) as made:
         yield made
 
 
@@ -212,7 +214,7 @@ def test_tokens(database, store, stars):
 def test_other_names_and_pages_are_refused(client):
     detail(client.get("/runs", headers={"host": "evil.example"}), 421)
     detail(client.post("/runs/1/cancel", headers={"origin": "http://evil.example"}), 403)
-    assert client.get("/runs", headers={"origin": "http://testserver"}).status_code == 200
+    assert client.get("/runs", headers={"origin": LOCAL}).status_code == 200
     for host in ("127.0.0.1:8000", "localhost:1", "[::1]:8000"):
         assert client.get("/runs", headers={"host": host}).status_code == 200
 
@@ -232,7 +234,7 @@ def test_the_page_runs_nothing_but_its_own(client):
 def test_a_database_that_is_away_is_said(postgres, template, store):
     name = postgres.create(template)
     database = Database.open(postgres.url(name))
-    with TestClient(create_app(database, store), raise_server_exceptions=False) as client:
+    with TestClient(create_app(database, store), base_url=LOCAL, raise_server_exceptions=False) as client:
         assert client.get("/runs").status_code == 200
         postgres.drop(name)
         for path in ("/runs", "/health", "/runs/1"):

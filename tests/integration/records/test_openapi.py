@@ -36,7 +36,9 @@ def api(request):
         service.submit(star_table(), creator_id=1, observation_id=1)
         Worker(database, store, WorkerOptions(poll=0.05), cheap_job).run(once=True)
         service.submit(star_table(), creator_id=1)
-        yield schemathesis.openapi.from_asgi("/openapi.json", create_app(database, store))
+        yield schemathesis.openapi.from_asgi(
+            "/openapi.json", create_app(database, store), headers={"host": "localhost"}
+        )
         database.close()
 
 

@@ -277,7 +277,9 @@ def test_a_fit_from_a_table_to_its_artefacts(url, store, service, runs, database
     if database.is_postgresql:
         pytest.skip("once is enough: the other tests show that the databases behave alike")
     tool_id = service.submit(star_table(60), settings, creator_id=1, options=SubmitOptions(name="mock")).record.id
+    store.checkpoint(tool_id).write_bytes(b"of a version that nobody knows any more")
     Worker(database, store, WorkerOptions(poll=0.1, time_limit=300.0)).run(once=True)
+    assert left_over(store) == []
     record = runs.get(tool_id)
     assert record.status == "completed", record.error_messages
     assert (record.current_stage, record.version.startswith("clusterbayes")) == ("export", True)

@@ -17,7 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 #: Paths that need no token: the empty page, whether the service lives, and how to talk to it.
 OPEN = ("/", "/health", "/openapi.json")
-_LOCAL = ("127.0.0.1", "localhost", "::1", "testserver")
+_LOCAL = ("127.0.0.1", "localhost", "::1")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
