@@ -115,12 +115,14 @@ def main():
         begin = time.perf_counter()
         for process in (*workers, reader):
             process.start()
-        times = [one for _ in workers for one in answers.get()]
+        found = [answers.get() for _ in workers]
+        first, times = [one[0] for one in found], [time for one in found for time in one[1:]]
         load = os.getloadavg()[0]
         stop.set()
         took = time.perf_counter() - begin
         print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, {took:.0f} s")
         print(f"{options.rows} rows, {options.workers} workers, runs of {options.pause:g} s")
+        print(f"first    {percentiles(first)} (all at once, and statements are compiled)")
         print(f"claims   {percentiles(times)} (target: 99 % below 20 ms)")
         print(f"readers  {percentiles(read.get())}")
         for process in (*workers, reader):

@@ -117,7 +117,6 @@ class Stage:
             environment |= {
                 "LD_PRELOAD": str(FAKETIME),
                 "FAKETIME": f"{shift:+d}s",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
         worker = subprocess.Popen([sys.executable, str(program)], env=environment, stderr=self.log)
         self.workers.append(worker)
