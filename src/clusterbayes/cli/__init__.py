@@ -1,4 +1,4 @@
-"""The command line: ``clusterbayes fit``, ``simulate``, ``demo`` and ``grid``.
+"""The command line: ``clusterbayes fit``, ``simulate``, ``demo``, ``grid``, and ``worker``, ``serve``, ``database``.
 
 One file a command. The library's heavy parts are imported inside the commands, so that asking for help is quick.
 """
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clusterbayes import __version__
-from clusterbayes.cli import demo, fit, grid, simulate
+from clusterbayes.cli import demo, fit, grid, service, simulate
 
 __all__ = ["app", "main"]
 
@@ -26,6 +26,9 @@ app.command("fit", no_args_is_help=True)(fit.fit)
 app.command("simulate", no_args_is_help=True)(simulate.simulate)
 app.command("demo")(demo.demo)
 app.add_typer(grid.app, name="grid")
+app.command("worker", no_args_is_help=True)(service.worker)
+app.command("serve", no_args_is_help=True)(service.serve)
+app.add_typer(service.database_app, name="database")
 
 
 def _show_version(wanted: bool) -> None:

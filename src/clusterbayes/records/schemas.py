@@ -12,11 +12,13 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from clusterbayes.records.documents import ResultDocument, SummaryDocument
+from clusterbayes.records.exchange import ExportDocument
 from clusterbayes.records.record import ClusterModelingTool
 from clusterbayes.results.export import write_json
 
 __all__ = ["json_schemas", "write_schemas"]
 
+_VERSION = "1.0"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -41,9 +43,12 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict of str to dict
-        "summary.schema.json" for ``summary.json`` (snake_case) and "record.schema.json" for ``record.json``
-        (camelCase).
+        "summary.schema.json" for ``summary.json`` (snake_case); and, in camelCase, "record.schema.json" for
+        ``record.json``, "settings.schema.json" for the settings of a run that is handed in, and "export.schema.json"
+        for a run with all that belongs to it. Each says its version in its ``$id``.
     """
+    from clusterbayes.records.settings import FitSettings  # it imports what fits need
+
     summary = SummaryDocument.model_json_schema(by_alias=False, mode="serialization", schema_generator=_Schema)
     models = (ClusterModelingTool, ResultDocument)
     references, definitions = models_json_schema(
@@ -62,8 +67,13 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         **definitions,
     }
     return {
-        "summary.schema.json": {"$schema": _DIALECT, **summary},
-        "record.schema.json": {"$schema": _DIALECT, **record},
+        f"{name}.schema.json": {"$schema": _DIALECT, "$id": f"urn:clusterbayes:{name}:{_VERSION}", **schema}
+        for name, schema in {
+            "summary": summary,
+            "record": record,
+            "settings": FitSettings.model_json_schema(schema_generator=_Schema),
+            "export": ExportDocument.model_json_schema(mode="serialization", schema_generator=_Schema),
+        }.items()
     }
 
 

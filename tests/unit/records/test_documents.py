@@ -13,6 +13,9 @@ from unit.results.synthetic import make_result
 
 from clusterbayes.records import ClusterModelingTool, ResultDocument, SummaryDocument, json_schemas, write_schemas
 from clusterbayes.records.documents import ParameterSummary
+from clusterbayes.records.exchange import ExportDocument, RunRequest, StoredArtefact
+from clusterbayes.records.memberships import MembershipRow, membership_rows
+from clusterbayes.records.settings import FitSettings
 from clusterbayes.results.export import json_text
 
 
@@ -59,6 +62,59 @@ def test_record_follows_its_schema(result):
     document = ResultDocument.from_result(result)
     valid({"record": record.to_wire(), "result": document.to_wire()}, "record.schema.json")
     valid({"record": record.to_wire(), "result": None}, "record.schema.json")
+
+
+def test_schemas_say_their_version():
+    schemas = json_schemas()
+    assert {schema["$id"] for schema in schemas.values()} == {
+        f"urn:clusterbayes:{name}:1.0" for name in ("summary", "record", "settings", "export")
+    }
+
+
+def test_an_exported_run_follows_its_schema(result):
+    record = ClusterModelingTool.from_result(result, name="M 67", creator_id=1)
+    request = RunRequest(settings=FitSettings.read({"seed": 2}).to_wire(), input={"name": "a.csv", "checksum": "0"})
+    artefact = StoredArtefact(name="cmd.png", media_type="image/png", size=1, checksum="0")
+    document = ExportDocument(
+        record=record, request=request, result=ResultDocument.from_result(result),
+        memberships=membership_rows(result), artefacts=[artefact],
+    ).to_wire()  # fmt: skip
+    valid(document, "export.schema.json")
+    valid(document["request"]["settings"], "settings.schema.json")
+    assert ExportDocument.model_validate(json.loads(json.dumps(document, allow_nan=False))).to_wire() == document
+    with pytest.raises(jsonschema.ValidationError):
+        valid({**document, "schemaVersion": "2.0"}, "export.schema.json")
+    with pytest.raises(jsonschema.ValidationError):
+        valid({"counts": "guess"}, "settings.schema.json")
+
+
+def test_membership_rows_are_those_of_the_input(result):
+    rows = membership_rows(result)
+    assert [row.row for row in rows] == list(range(len(result.stars)))
+    assert [row.source_id for row in rows] == [str(one) for one in result.stars["id"]]
+    np.testing.assert_array_equal([row.p_member for row in rows], result.p_member)
+    unused = next(row for row in rows if not row.used)
+    assert math.isnan(unused.p_member)
+    assert unused.to_wire()["pMember"] is unused.to_wire()["mass"] is None
+    assert unused.drop_reason
+
+
+NUMBERS = st.none() | st.floats()
+ROWS = st.fixed_dictionaries(
+    {"row": st.integers(0, 10**6), "source_id": st.text(), "p_member": NUMBERS, "used": st.booleans()},
+    optional={"mass": NUMBERS, "q": NUMBERS, "drop_reason": st.text()},
+)
+
+
+@given(ROWS)
+def test_membership_rows_round_trip(values):
+    row = MembershipRow(**values)
+    wire = json.loads(json.dumps(row.to_wire(), allow_nan=False))
+    back = MembershipRow.model_validate(wire)
+    assert back.to_wire() == wire
+    for name in ("mass", "q"):
+        value = values.get(name)
+        assert getattr(back, name) == (value if value is not None and math.isfinite(value) else None)
 
 
 def test_summary_document_reads_what_was_written(result):

@@ -1,0 +1,291 @@
+"""The worker: every ending in its state, cancelling in time, and runs that outlive their workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from integration.records.jobs import cheap_job
+from integration.records.tables import star_table
+
+from clusterbayes.errors import SettingsError
+from clusterbayes.records import STAGES
+from clusterbayes.records.database import Database, RetryRules
+from clusterbayes.records.store import FolderStore
+from clusterbayes.records.submit import SubmitOptions
+from clusterbayes.records.worker import Worker, WorkerOptions
+
+TESTS = Path(__file__).parents[2]
+QUICK = WorkerOptions(poll=0.05, report=0.1, lease=5.0, grace=0.5, rules=RetryRules(delay=0.01))
+
+
+@pytest.fixture
+def add(service):
+    """Return a function that hands in a cheap run of a plan and returns its id."""
+
+    def inside(time_limit=None, **plan):
+        options = SubmitOptions(name="cheap:" + json.dumps(plan), time_limit=time_limit)
+        return service.submit(star_table(), creator_id=1, options=options).record.id
+
+    return inside
+
+
+@contextmanager
+def working(database, store, options=QUICK):
+    """Let a worker work in a thread, and stop it."""
+    worker = Worker(database, store, options, cheap_job)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        thread.join(20.0)
+    assert not thread.is_alive()
+
+
+def until(question, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not question():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def log(store):
+    path = store.root / "log.txt"
+    return [tuple(line.split()[:2]) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def left_over(store):
+    """List what is kept beside inputs and artefacts."""
+    return [path.name for name in ("staging", "checkpoints") for path in (store.root / name).iterdir()]
+
+
+# --- endings ---------------------------------------------------------------------------------------------------------
+
+ENDINGS = {
+    "": ("completed", 1, None),
+    "input": ("failed", 1, "InputError"),
+    "bug": ("failed", 1, "ValueError"),
+    "killed": ("failed", 3, "FitProcessError"),
+    "killed once": ("completed", 2, None),
+    "disk": ("failed", 3, "OSError"),
+}
+
+
+def test_every_ending_has_its_state(add, database, store, runs):
+    ids = {fault: add(fault=fault) for fault in ENDINGS}
+    with working(database, store, WorkerOptions(**{**vars(QUICK), "concurrency": 3})):
+        until(lambda: all(runs.get(tool_id).completed_on for tool_id in ids.values()))
+    for fault, (status, starts, error) in ENDINGS.items():
+        record = runs.get(ids[fault])
+        assert (record.status, record.iterations) == (status, starts), fault
+        assert (record.error_messages[0].id if record.error_messages else None) == error
+        assert (runs.result(record.id) is not None) == (status == "completed")
+    assert [name for name in left_over(store) if not name.endswith("killed")] == []
+
+
+def test_errors_tell_where_and_how_but_no_secrets(add, database, store, runs):
+    tool_id = add(fault="bug")
+    Worker(database, store, QUICK, cheap_job).run(once=True)
+    record = runs.get(tool_id)
+    error = record.error_messages[0]
+    assert (error.stage, record.current_stage) == (STAGES[2], STAGES[2])
+    assert "jobs.py" in "".join(error.meta["traceback"])
+    assert "hunter2" not in json.dumps(record.to_wire())
+    assert "postgresql://***@host/db" in error.detail
+
+
+def test_a_result_is_whole(add, database, store, runs):
+    tool_id = add()
+    Worker(database, store, QUICK, cheap_job).run(once=True)
+    files = runs.artefacts(tool_id)
+    assert [file.name for file in files] == ["cmd.png", "summary.json"]
+    for file in files:
+        _, location = runs.artefact_location(tool_id, file.name)
+        assert store.path(location).stat().st_size == file.size
+    assert len(runs.memberships(tool_id)) == 2
+
+
+def test_stage_and_progress_are_written_at_most_as_often_as_said(add, database, store, runs, monkeypatch):
+    tool_id = add(stages=3, steps=10, pause=0.05)
+    worker, seen = Worker(database, store, QUICK, cheap_job), []
+    report = worker.queue.report
+
+    def noted(claim, lease, progress=None):
+        seen.append((time.monotonic(), progress))
+        return report(claim, lease, progress)
+
+    monkeypatch.setattr(worker.queue, "report", noted)
+    worker.run(once=True)
+    gaps = [later[0] - earlier[0] for earlier, later in zip(seen, seen[1:], strict=False)]
+    assert min(gaps[:-1]) >= 0.1, "only the last one, at the end, comes when it comes"
+    stages = [progress["current_stage"] for _, progress in seen if progress]
+    assert list(dict.fromkeys(stages)) == list(STAGES[:3])
+    assert all(0.0 <= progress["current_stage_progress"] <= 100.0 for _, progress in seen if progress)
+    assert runs.get(tool_id).status == "completed"
+
+
+# --- cancelling, limits, shutting down -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_cancel_is_honoured_within_five_seconds(add, database, store, runs, stubborn):
+    tool_id = add(pause=60.0 if stubborn else 0.05, steps=1000, stubborn=stubborn)
+    with working(database, store, WorkerOptions(poll=0.05)):
+        until(lambda: runs.get(tool_id).current_stage is not None)
+        begin = time.monotonic()
+        runs.cancel(tool_id)
+        until(lambda: runs.get(tool_id).status == "canceled")
+        assert time.monotonic() - begin < 5.0
+    assert runs.result(tool_id) is None
+    assert left_over(store) == []
+
+
+def test_time_limits_are_kept(add, database, store, runs):
+    tool_id = add(time_limit=0.5, pause=0.05, steps=1000)
+    own = add(pause=0.05, steps=1000)
+    begin = time.monotonic()
+    Worker(database, store, WorkerOptions(**{**vars(QUICK), "time_limit": 0.3}), cheap_job).run(once=True)
+    assert time.monotonic() - begin < 15.0
+    for one, limit in ((tool_id, 0.5), (own, 0.3)):
+        record = runs.get(one)
+        assert (record.status, record.error_messages[0].id) == ("failed", "TimeLimitError")
+        assert f"{limit} s" in record.error_messages[0].detail
+
+
+def test_a_worker_that_is_stopped_puts_its_runs_back(add, database, store, runs):
+    tool_id = add(pause=0.05, steps=1000)
+    with working(database, store):
+        until(lambda: ("1", "start") in log(store))
+    record = runs.get(tool_id)
+    assert (record.status, record.iterations) == ("ready", 1)
+    assert runs.request(tool_id)["losses"] == 0
+
+
+@pytest.mark.parametrize(("options", "message"), [({"concurrency": 0}, "concurrency"), ({"lease": 1.0}, "lease")])
+def test_options_that_cannot_work_are_refused(options, message):
+    with pytest.raises(SettingsError, match=message):
+        WorkerOptions(**options)
+
+
+# --- workers that die ------------------------------------------------------------------------------------------------
+
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+if __name__ == "__main__":
+    from integration.records.workers import work
+    work(sys.argv[2], sys.argv[3], lease=float(sys.argv[4]))
+"""
+
+
+def start_worker(url, store, tmp_path, lease=3.0):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    return subprocess.Popen([sys.executable, str(program), str(TESTS), url, str(store.root), str(lease)])
+
+
+def test_a_run_goes_on_where_its_killed_worker_was(add, url, store, runs, tmp_path):
+    tool_id = add(steps=30, pause=0.05)
+    first = start_worker(url, store, tmp_path)
+    until(lambda: store.checkpoint(tool_id).exists() and int(store.checkpoint(tool_id).read_text()) > 10)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    second = start_worker(url, store, tmp_path)
+    until(lambda: runs.get(tool_id).completed_on is not None)
+    second.terminate()
+    assert second.wait(20) == 0
+    record = runs.get(tool_id)
+    assert (record.status, record.iterations, record.current_stage) == ("completed", 2, STAGES[2])
+    starts = [line.split() for line in (store.root / "log.txt").read_text().splitlines()]
+    assert starts[0] == [str(tool_id), "start", "0"]
+    assert int(starts[1][2]) > 10, "the second start goes on from the checkpoint"
+    assert Counter(log(store)) == {(str(tool_id), "start"): 2, (str(tool_id), "end"): 1}
+    assert len(list((store.root / "artefacts").iterdir())) == 1
+
+
+def test_runs_survive_a_database_that_is_restarted(postgres, store, template):
+    from clusterbayes.records.database import Runs
+    from clusterbayes.records.submit import Service
+
+    name = postgres.create(template)
+    database = Database.open(postgres.url(name))
+    runs, service = Runs(database), Service(database, store)
+    ids = [
+        service.submit(
+            star_table(), creator_id=1, options=SubmitOptions(name='r:{"steps": 20, "pause": 0.05}')
+        ).record.id
+        for _ in range(4)
+    ]
+    with working(database, store, WorkerOptions(**{**vars(QUICK), "concurrency": 2})):
+        until(lambda: len(log(store)) >= 2)
+        postgres.halt(signal.SIGQUIT)
+        time.sleep(0.5)
+        postgres.start()
+        until(lambda: all(_ended(runs, tool_id) for tool_id in ids), 60.0)
+    assert [runs.get(tool_id).status for tool_id in ids] == ["completed"] * 4
+    assert Counter(log(store))[("1", "end")] == 1
+    database.close()
+
+
+def _ended(runs, tool_id):
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        return runs.get(tool_id).completed_on is not None
+    except DBAPIError:
+        return False
+
+
+def test_artefacts_that_do_not_fit_are_tried_again_and_never_seen_in_half(add, database, store, runs, monkeypatch):
+    tool_id = add()
+    publish, tries = FolderStore.publish, []
+
+    def full_once(self, number, token):
+        tries.append(token)
+        if len(tries) == 1:
+            raise OSError(28, "No space left on device")
+        return publish(self, number, token)
+
+    monkeypatch.setattr(FolderStore, "publish", full_once)
+    with working(database, store):
+        until(lambda: runs.get(tool_id).completed_on is not None)
+    assert runs.get(tool_id).status == "completed"
+    assert len(set(tries)) == 2
+    assert len(list((store.root / "artefacts").iterdir())) == 1
+
+
+# --- a real fit ------------------------------------------------------------------------------------------------------
+
+
+def test_a_fit_from_a_table_to_its_artefacts(url, store, service, runs, database):
+    settings = {
+        "modelError": "none", "magLimit": "Gaia_G=17",
+        "fixed": {"mh": 0.0, "a_v": 0.1, "binary_frac": 0.3, "alpha_1": 1.3, "alpha_2": 2.3, "dist_mod": 9.0},
+        "sampling": {"maxSteps": 20, "targetEss": 10, "burnRounds": 1, "burnSteps": 10, "nWalkers": 8},
+    }  # fmt: skip
+    if database.is_postgresql:
+        pytest.skip("once is enough: the other tests show that the databases behave alike")
+    tool_id = service.submit(star_table(60), settings, creator_id=1, options=SubmitOptions(name="mock")).record.id
+    store.checkpoint(tool_id).write_bytes(b"of a version that nobody knows any more")
+    Worker(database, store, WorkerOptions(poll=0.1, time_limit=300.0)).run(once=True)
+    assert left_over(store) == []
+    record = runs.get(tool_id)
+    assert record.status == "completed", record.error_messages
+    assert (record.current_stage, record.version.startswith("clusterbayes")) == ("export", True)
+    result = runs.result(tool_id)
+    names = {file.name for file in runs.artefacts(tool_id)}
+    assert {link.name for link in result.artefacts} == names
+    assert {"summary.json", "cmd.png", "hr.png", "result.h5"} <= names
+    assert result.provenance.input["source"] == "stars.csv"
+    assert len(runs.memberships(tool_id)) == 60
