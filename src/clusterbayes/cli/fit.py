@@ -11,6 +11,17 @@ import typer
 
 from clusterbayes.cli.console import error_console, guarded
 from clusterbayes.cli.options import parse_center, parse_default_error, parse_numbers, parse_pairs
+from clusterbayes.cli.reading import (
+    DATA_PANEL,
+    DefaultErrorOption,
+    ErrorFloorOption,
+    InstrumentalOption,
+    MapOption,
+    MissingOption,
+    ObservablesOption,
+    parse_columns,
+    parse_treatment,
+)
 from clusterbayes.errors import FitError, SettingsError
 
 if TYPE_CHECKING:
@@ -20,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fit"]
 
-_DATA, _MODEL, _RUN = "What is fitted", "Model", "Run"
+_DATA, _MODEL, _RUN = DATA_PANEL, "Model", "Run"
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,20 @@ class _Request:
             raise SettingsError("the example is read as it is", "--example", ", ".join(changed), remedy=remedy)
         return example(self.example)
 
+    def options(self, photometry: Photometry) -> dict[str, Any]:
+        """Return the options of the fit; a limit that the table states stands for "auto"."""
+        from clusterbayes.photometry.limits import stated_limit
+
+        stated = stated_limit(photometry) if self.fitting["mag_limit"] == "auto" else None
+        return self.fitting if stated is None else {**self.fitting, "mag_limit": stated}
+
+    def describe(self, plot: Path) -> None:
+        """Say what a fit would use, and draw it."""
+        from clusterbayes.cli.inspect import dry_run
+
+        photometry = self.photometry()
+        dry_run(photometry, self.options(photometry), plot)
+
     def run(self, photometry: Photometry, progress: Progress) -> FitResult:
         """Fit."""
         from clusterbayes.inference.fit import fit_cluster
@@ -57,7 +82,7 @@ class _Request:
             reading = {**self.reading, "observables": photometry.observables}
             control = Photometry.read(self.control, source=f"control field {self.control}", **reading)
         options = SamplingOptions(**self.sampling)
-        return fit_cluster(photometry, control=control, sampling=options, progress=progress, **self.fitting)
+        return fit_cluster(photometry, control=control, sampling=options, progress=progress, **self.options(photometry))
 
 
 @guarded
@@ -80,36 +105,12 @@ def fit(
             show_default=False,
         ),
     ] = None,
-    observables: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Magnitudes and colours to fit (mag), e.g. G,BP,RP or G,BP-RP or V,B-V. "
-            "Found from the columns if left out.",
-            rich_help_panel=_DATA,
-            show_default=False,
-        ),
-    ] = None,
-    column_map: Annotated[
-        list[str],
-        typer.Option(
-            "--map",
-            metavar="COLUMN=NAME",
-            help="Say what a column is, e.g. mymag=V, e_mymag=V_error, star=id. May be repeated.",
-            rich_help_panel=_DATA,
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006 (typer wants a list, and copies it)
-    default_error: Annotated[
-        list[str],
-        typer.Option(
-            metavar="BAND=VALUE",
-            help="Error (mag) for bands without an error column, e.g. V=0.02; a bare "
-            "number serves all. May be repeated.",
-            rich_help_panel=_DATA,
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
+    observables: ObservablesOption = None,
+    column_map: MapOption = [],  # noqa: B006 (typer wants a list, and copies it)
+    default_error: DefaultErrorOption = [],  # noqa: B006
+    missing: MissingOption = [],  # noqa: B006
+    error_floor: ErrorFloorOption = None,
+    instrumental: InstrumentalOption = False,
     center: Annotated[
         str | None,
         typer.Option(
@@ -310,6 +311,14 @@ def fit(
     creator_id: Annotated[
         int, typer.Option(metavar="ID", help="Whose analysis it is, in the record.", rich_help_panel=_RUN)
     ] = 0,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be used, left out and guessed, draw it to DIR.cmd.png, and fit nothing.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results in DIR.", rich_help_panel=_RUN)
     ] = False,
@@ -348,11 +357,12 @@ def fit(
         example=example,
         reading={
             "observables": observables,
-            "columns": parse_pairs(column_map, "--map", "COLUMN=NAME, e.g. mymag=V", at_last=True) or None,
+            "columns": parse_columns(column_map),
             "default_error": parse_default_error(default_error),
             "parallax_zero_point": parallax_zero_point,
             "max_ruwe": max_ruwe,
             "max_excess": max_excess,
+            "treatment": parse_treatment(missing, error_floor, instrumental),
         },
         fitting={
             "grid": grid,
@@ -379,6 +389,9 @@ def fit(
     )
     if (center is None) != (radius is None):
         raise SettingsError("--center and --radius belong together", remedy="give both, or neither")
+    if dry_run:
+        request.describe(folder.with_name(f"{folder.name}.cmd.png"))
+        return
     title = name or example or (table.stem if table else "")
     _fit_and_write(request, folder, {"name": title, "creator_id": creator_id}, overwrite, quiet=quiet, as_json=as_json)
 

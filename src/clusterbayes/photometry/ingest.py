@@ -97,6 +97,9 @@ class Ingested:
     ruwe: NDArray[np.float64] | None
     limits: dict[str, float] = field(default_factory=dict)
     pivoted: Pivoted | None = None
+    layout: str = "table"
+    read_as: dict[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 def table_checksum(table: Table) -> str:
@@ -143,7 +146,8 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
         raise InputError("this is a summary of clusters: it holds no stars", source, remedy=remedy)
     table, filled = without_fillers(table, options.treatment, _identifying(table.colnames, mapped))
     if not is_long(names):
-        return _with_notes(_ingest_wide(table, options, source), filled)
+        wide = replace(_ingest_wide(table, options, source), layout=layout_of(table.colnames))
+        return _with_notes(wide, filled)
     for column, target in mapped.items():
         if column not in table.colnames or not (target in ROLES or target in LONG_NAMES):
             expected = f"columns of the table, mapped to {', '.join((*LONG_NAMES, *ROLES))}"
@@ -153,7 +157,9 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
         wide = _ingest_wide(pivoted.table, replace(options, columns=None), source)
     except InputError as error:
         raise error.located(row=None if error.row is None else int(pivoted.first_row[error.row])) from None
-    return replace(_with_notes(wide, [*filled, *pivoted.notes]), pivoted=pivoted)
+    unread = tuple(name for name in table.colnames if name not in pivoted.read_as)
+    wide = replace(wide, pivoted=pivoted, layout=pivoted.layout, read_as=pivoted.read_as, unread=unread)
+    return _with_notes(wide, [*filled, *pivoted.notes])
 
 
 def _identifying(names: list[str], mapped: Mapping[str, str]) -> frozenset[str]:
@@ -213,6 +219,8 @@ def _ingest_wide(table: Table, options: ReadOptions, source: str) -> Ingested:
         dec=dec,
         zero_point_error=_by_band(table.meta, "zero_point_error", source),
         limits=_by_band(table.meta, "mag_limit", source),
+        read_as=columns.read_as,
+        unread=tuple(name for name in table.colnames if name not in columns.read_as),
         table=kept,
         notes=tuple(dict.fromkeys([*notes, *sky_notes])),
         proper_motions=motions,

@@ -37,6 +37,8 @@ _LEAST_CHANCE = 1e-4
 # A star whose positions differ by more [deg] may be two that share a name.
 _LARGEST_DRIFT = 5.0 / 3600.0
 _MAGNITUDES = (-9.0, 50.0)
+# Errors beyond these [mag] say nothing, and are weighted as if they were these.
+_SMALLEST_ERROR, _LARGEST_ERROR = 1e-6, 100.0
 # Roles that a long table may have for each star; the first value is taken.
 _PER_STAR = ("parallax", "parallax_error", "pm_ra", "pm_ra_error", "pm_dec", "pm_dec_error", "pm_corr", "ruwe")
 
@@ -61,6 +63,8 @@ class Pivoted:
         Numbers of repeated measurements that were combined, and of those that scatter too much.
     notes : tuple of str
         All of this in words, and what was guessed.
+    read_as : dict of str to str
+        What each column was read as.
     """
 
     table: Table
@@ -71,6 +75,7 @@ class Pivoted:
     combined: int = 0
     scattered: int = 0
     notes: tuple[str, ...] = ()
+    read_as: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -152,7 +157,9 @@ def pivot(table: Table, columns: Mapping[str, str], treatment: Treatment, defaul
     if scattered:
         text = f"{scattered} combined magnitudes scatter more than their errors allow (column {REPEAT_FLAG} names them)"
         notes.append(text)
-    return Pivoted(wide, layout, first, len(table), dropped, combined, scattered, tuple(notes))
+    roles = {column: role for role, column in _roles(table, columns, source).items()}
+    read_as = roles | {column: target for target, column in names.items() if target in LONG_NAMES}
+    return Pivoted(wide, layout, first, len(table), dropped, combined, scattered, tuple(notes), read_as)
 
 
 def _names(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
@@ -342,16 +349,17 @@ def _combine(wide: Table, rows: _Rows, magnitude: _Array, error: _Array, shared:
     size = len(wide) * len(rows.bands)
     y, sigma = magnitude[used], error[used]
     # Without an error, repeats count alike, and the default comes later.
-    weight = np.where(np.isfinite(sigma), 1.0 / np.square(sigma), 1e-12)
+    within = np.clip(sigma, _SMALLEST_ERROR, _LARGEST_ERROR)
+    weight = np.where(np.isfinite(sigma), 1.0 / np.square(within), 1e-12)
     total = np.bincount(key, weight, size)
     count = np.bincount(key, minlength=size)
     origin = np.zeros(size)
     origin[key] = y  # differences from one of the repeats: a single measurement stays as it is
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = origin + np.bincount(key, weight * (y - origin[key]), size) / total
-        combined_error = np.where(total > 1e-6 * np.maximum(count, 1), 1.0 / np.sqrt(total), np.nan)
+        combined_error = np.where(total > 1e-5 * np.maximum(count, 1), 1.0 / np.sqrt(total), np.nan)
         # Images differ by the errors of their zero points as well.
-        variance = np.square(sigma) + np.square(np.nan_to_num(shared[used]))
+        variance = np.square(within) + np.square(np.nan_to_num(np.clip(shared[used], 0.0, _LARGEST_ERROR)))
         excess = np.bincount(key, np.nan_to_num(np.square(y - mean[key]) / variance), size)
         chance = chi2.sf(excess, np.maximum(count - 1, 1))
     mean, combined_error = np.where(count > 0, mean, np.nan), np.where(count > 0, combined_error, np.nan)

@@ -249,7 +249,7 @@ class Measurer:
         if self._all_have_snr(observable):
             parts = [magnitude_error(self._snr(band), band) for band in observable.bands]
             used = tuple(column for band in observable.bands for column in self.columns.snr[band])
-            return np.sqrt(np.sum(np.square(parts), axis=0)), used
+            return parts[0] if len(parts) == 1 else np.hypot(*parts), used
         if observable.is_colour and (
             self._bands_have_errors(observable, measured=True)
             or (self.defaults.of(observable) is None and self._bands_have_errors(observable))
@@ -262,7 +262,8 @@ class Measurer:
         parts = [as_numbers(self.table[name], name, self.source) for name in self.columns.snr[band]]
         if len(parts) == 1:
             return parts[0]
-        return np.divide(parts[0], parts[1], out=np.full(len(self.table), np.nan), where=parts[1] > 0)
+        with np.errstate(over="ignore"):
+            return np.divide(parts[0], parts[1], out=np.full(len(self.table), np.nan), where=parts[1] > 0)
 
     def _checked_errors(
         self,

@@ -82,6 +82,12 @@ class Photometry:
         Faint limits of bands that the input states [mag]; empty if it states none.
     pivoted : Pivoted or None
         How a long table, with one row a measurement, became one of stars; None if it was not long.
+    layout : str
+        What kind of table it was, in words.
+    read_as : dict of str to str
+        What each recognised column of the input was read as, whether or not it is used.
+    unread : tuple of str
+        Columns of the input that were not recognised.
     """
 
     ids: NDArray[np.str_]
@@ -107,6 +113,9 @@ class Photometry:
     ruwe: NDArray[np.float64] | None = None
     limits: dict[str, float] = field(default_factory=dict)
     pivoted: Pivoted | None = None
+    layout: str = "table"
+    read_as: dict[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
     # --- making one --------------------------------------------------------------------------------------------------
 
@@ -267,6 +276,9 @@ class Photometry:
             ruwe=of_used(rows.ruwe),
             limits=rows.limits,
             pivoted=rows.pivoted,
+            layout=rows.layout,
+            read_as=rows.read_as,
+            unread=rows.unread,
         )
 
     # --- what it holds -----------------------------------------------------------------------------------------------
