@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clusterbayes import __version__
-from clusterbayes.cli import demo, fit, grid, inspect, simulate
+from clusterbayes.cli import demo, export, fit, grid, inspect, simulate
 
 __all__ = ["app", "main"]
 
@@ -25,6 +25,8 @@ app = typer.Typer(
 app.command("fit", no_args_is_help=True)(fit.fit)
 app.command("inspect", no_args_is_help=True)(inspect.inspect)
 app.command("simulate", no_args_is_help=True)(simulate.simulate)
+app.command("export", no_args_is_help=True)(export.export)
+app.command("derive", no_args_is_help=True)(export.derive)
 app.command("demo")(demo.demo)
 app.add_typer(grid.app, name="grid")
 

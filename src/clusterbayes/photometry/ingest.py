@@ -115,6 +115,8 @@ def table_checksum(table: Table) -> str:
     return digest.hexdigest()
 
 
+# What overflows becomes infinite, and counts as missing.
+@np.errstate(over="ignore", divide="ignore")
 def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     """Read a table.
 
