@@ -100,6 +100,12 @@ def _stacked(result: FitResult, ending: str) -> _Array:
     return np.stack([np.ma.filled(column, np.nan) for column in columns], axis=1)
 
 
+def _finite(diagnostic: Any) -> list[float]:
+    """Return the finite numbers of a diagnostic: one for each parameter, or one for all."""
+    values = diagnostic.values() if isinstance(diagnostic, dict) else [diagnostic]
+    return [float(value) for value in values if value is not None and np.isfinite(value)]
+
+
 def summary_table(result: FitResult, derived: Derived, name: str) -> Table:
     """Return one row that sums up a cluster; rows of several clusters may be stacked.
 
@@ -125,9 +131,9 @@ def summary_table(result: FitResult, derived: Derived, name: str) -> Table:
     for key, values in parts.items():
         for end, which in (("", "median"), ("_q16", "q16"), ("_q84", "q84")):
             row[key + end], units[key + end] = values[which], values["unit"]
-    rhat = [value for value in (result.diagnostics.get("rhat") or {}).values() if np.isfinite(value)]
+    ess, rhat = (_finite(result.diagnostics.get(key)) for key in ("ess", "rhat"))
     row |= {
-        "converged": result.converged, "ess": float(result.diagnostics.get("ess", np.nan)),
+        "converged": result.converged, "ess": min(ess, default=np.nan),
         "rhat": max(rhat, default=np.nan), "n_input": int(result.counts.get("input", len(result.stars))),
         "n_used": int(result.counts.get("used", 0)), "grid": str((result.provenance.get("grid") or {}).get("name", "")),
         "package_version": str(result.provenance.get("package_version", "")),

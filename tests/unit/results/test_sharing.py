@@ -136,6 +136,17 @@ def test_the_summary_is_one_row_with_percentiles():
     json.dumps({name: str(row[name]) for name in row.colnames})
 
 
+@pytest.mark.parametrize(
+    ("ess", "smallest"), [({"log_age": 900.0, "mh": 53.0, "a_v": None}, 53.0), (61.0, 61.0), (None, np.nan)]
+)
+def test_the_summary_has_the_smallest_effective_size_and_the_largest_rhat(ess, smallest):
+    result = made()
+    result.diagnostics |= {"ess": ess, "rhat": {"log_age": 1.01, "mh": 1.04, "a_v": float("nan")}}
+    row = shared_table(result, "summary", options=FEW)[0]
+    np.testing.assert_equal(float(row["ess"]), smallest)
+    assert row["rhat"] == 1.04
+
+
 def test_unknown_tables_are_refused_with_a_suggestion():
     with pytest.raises(SettingsError, match="Did you mean sources"):
         shared_table(make_result(), "source")
