@@ -118,6 +118,8 @@ class InputError(ClusterBayesError, ValueError):
         What would have been right.
     remedy : str, optional
         What to do about it.
+    line : int, optional
+        The line of a text file, counted from 1 with the header.
     """
 
     def __init__(
@@ -129,14 +131,21 @@ class InputError(ClusterBayesError, ValueError):
         value: Any = None,
         expected: str | None = None,
         remedy: str | None = None,
+        line: int | None = None,
     ) -> None:
-        super().__init__(problem, source, column, row, value, expected, remedy)
+        super().__init__(problem, source, column, row, value, expected, remedy, line)
         self.problem, self.source, self.column, self.row = problem, source, column, row
-        self.value, self.expected, self.remedy = value, expected, remedy
+        self.value, self.expected, self.remedy, self.line = value, expected, remedy, line
+
+    def located(self, *, source: str | None = None, row: int | None = None, line: int | None = None) -> InputError:
+        """Return the same error with its place said more closely; what is left out stays."""
+        place = (source or self.source, self.column, self.row if row is None else row)
+        return InputError(self.problem, *place, self.value, self.expected, self.remedy, line or self.line)
 
     def __str__(self) -> str:
         where = (
             self.source or "",
+            f"line {self.line}" if self.line is not None else "",
             f"column '{self.column}'" if self.column is not None else "",
             f"row {self.row} (from 0)" if self.row is not None else "",
             f"value {self.value}" if self.value is not None else "",

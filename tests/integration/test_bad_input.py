@@ -107,7 +107,7 @@ CASES = [
     ("no_errors.csv", "column 'G'|no column of errors|--default-error Gaia_G=0.02"),
     ("no_errors.csv --default-error G=0.02", "column 'BP'|Gaia_BP, Gaia_RP|--default-error Gaia_BP=0.02"),
     ("no_errors.csv --default-error -0.02", "value -0.02|above 0"),
-    ("negative_error.csv", "column 'BP_error'|row 7|-0.02|remove the rows|--default-error Gaia_BP=0.02"),
+    ("negative_error.csv", "column 'BP_error'|row 7|-0.02|line 9|leave the cells empty|--default-error Gaia_BP=0.02"),
     ("parallax_error.csv", "column 'parallax_error'|row 3|above 0 mas"),
     ("nan_errors.csv", "column 'BP'|60 values without an error"),
     ("zeros.csv", "5 of 60 stars|55 no usable magnitude|55 values of 0.0 in column G|at least 10"),

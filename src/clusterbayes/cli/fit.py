@@ -9,12 +9,23 @@ import typer
 
 from clusterbayes.cli.console import guarded
 from clusterbayes.cli.options import parse_center, parse_default_error, parse_numbers, parse_pairs
+from clusterbayes.cli.reading import (
+    DATA_PANEL,
+    DefaultErrorOption,
+    ErrorFloorOption,
+    InstrumentalOption,
+    MapOption,
+    MissingOption,
+    ObservablesOption,
+    parse_columns,
+    parse_treatment,
+)
 from clusterbayes.cli.run import Request, Run, fit_and_write
 from clusterbayes.errors import SettingsError
 
 __all__ = ["fit"]
 
-_DATA, _MODEL, _RUN = "What is fitted", "Model", "Run"
+_DATA, _MODEL, _RUN = DATA_PANEL, "Model", "Run"
 
 
 @guarded
@@ -37,36 +48,12 @@ def fit(
             show_default=False,
         ),
     ] = None,
-    observables: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Magnitudes and colours to fit (mag), e.g. G,BP,RP or G,BP-RP or V,B-V. "
-            "Found from the columns if left out.",
-            rich_help_panel=_DATA,
-            show_default=False,
-        ),
-    ] = None,
-    column_map: Annotated[
-        list[str],
-        typer.Option(
-            "--map",
-            metavar="COLUMN=NAME",
-            help="Say what a column is, e.g. mymag=V, e_mymag=V_error, star=id. May be repeated.",
-            rich_help_panel=_DATA,
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006 (typer wants a list, and copies it)
-    default_error: Annotated[
-        list[str],
-        typer.Option(
-            metavar="BAND=VALUE",
-            help="Error (mag) for bands without an error column, e.g. V=0.02; a bare "
-            "number serves all. May be repeated.",
-            rich_help_panel=_DATA,
-            show_default=False,
-        ),
-    ] = [],  # noqa: B006
+    observables: ObservablesOption = None,
+    column_map: MapOption = [],  # noqa: B006 (typer wants a list, and copies it)
+    default_error: DefaultErrorOption = [],  # noqa: B006
+    missing: MissingOption = [],  # noqa: B006
+    error_floor: ErrorFloorOption = None,
+    instrumental: InstrumentalOption = False,
     center: Annotated[
         str | None,
         typer.Option(
@@ -267,6 +254,14 @@ def fit(
     creator_id: Annotated[
         int, typer.Option(metavar="ID", help="Whose analysis it is, in the record.", rich_help_panel=_RUN)
     ] = 0,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be used, left out and guessed, draw it to DIR.cmd.png, and fit nothing.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results in DIR.", rich_help_panel=_RUN)
     ] = False,
@@ -321,11 +316,12 @@ def fit(
         example=example,
         reading={
             "observables": observables,
-            "columns": parse_pairs(column_map, "--map", "COLUMN=NAME, e.g. mymag=V", at_last=True) or None,
+            "columns": parse_columns(column_map),
             "default_error": parse_default_error(default_error),
             "parallax_zero_point": parallax_zero_point,
             "max_ruwe": max_ruwe,
             "max_excess": max_excess,
+            "treatment": parse_treatment(missing, error_floor, instrumental),
         },
         fitting={
             "grid": grid,
@@ -352,6 +348,9 @@ def fit(
     )
     if (center is None) != (radius is None):
         raise SettingsError("--center and --radius belong together", remedy="give both, or neither")
+    if dry_run:
+        request.describe(folder.with_name(f"{folder.name}.cmd.png"))
+        return
     title = name or example or (table.stem if table else "")
     record = {"name": title, "creator_id": creator_id}
     fit_and_write(request, Run(folder, record, overwrite, restart, keep_chain, quiet, as_json))

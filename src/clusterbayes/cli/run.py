@@ -48,6 +48,20 @@ class Request:
             raise SettingsError("the example is read as it is", "--example", ", ".join(changed), remedy=remedy)
         return example(self.example)
 
+    def options(self, photometry: Photometry) -> dict[str, Any]:
+        """Return the options of the fit; a limit that the table states stands for "auto"."""
+        from clusterbayes.photometry.limits import stated_limit
+
+        stated = stated_limit(photometry) if self.fitting["mag_limit"] == "auto" else None
+        return self.fitting if stated is None else {**self.fitting, "mag_limit": stated}
+
+    def describe(self, plot: Path) -> None:
+        """Say what a fit would use, and draw it."""
+        from clusterbayes.cli.inspect import dry_run
+
+        photometry = self.photometry()
+        dry_run(photometry, self.options(photometry), plot)
+
     def run(self, photometry: Photometry, progress: Progress, stop: Stop, checkpoint: Path) -> FitResult:
         """Fit, or go on from the checkpoint."""
         from clusterbayes.inference.fit import fit_cluster
@@ -66,7 +80,7 @@ class Request:
             progress=progress,
             cancel=stop.wanted,
             checkpoint=checkpoint,
-            **self.fitting,
+            **self.options(photometry),
         )
 
 

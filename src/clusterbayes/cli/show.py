@@ -12,9 +12,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clusterbayes.results.derived import Derived
 from clusterbayes.results.result import FitResult
 
-__all__ = ["comparison_table", "count_inside", "print_report", "rounded", "summary_table", "warn_if_not_converged"]
+__all__ = [
+    "comparison_table",
+    "count_inside",
+    "derived_table",
+    "print_report",
+    "rounded",
+    "summary_table",
+    "warn_if_not_converged",
+]
 
 #: Parameters that are shown, in order.
 PARAMETERS = (
@@ -91,6 +100,17 @@ def comparison_table(result: FitResult, truth: Mapping[str, float]) -> Table:
         text = [rounded(x, row["std"]) for x in (truth[name], row["median"], row["std"], row["q05"], row["q95"])]
         verdict = "[green]68 %" if mass < 0.68 else "[yellow]90 %" if mass < 0.90 else "[red]outside 90 %"
         table.add_row(name, *text[:3], f"{text[3]} to {text[4]}", row["unit"], verdict)
+    return table
+
+
+def derived_table(derived: Derived) -> Table:
+    """Return the derived quantities with median, 68 % interval, and how they were made."""
+    table = _table("Derived", ("median", "-68 %", "+68 %"))
+    table.add_column("how", overflow="fold")
+    for name, quantity in derived.quantities.items():
+        row = quantity.summary()
+        parts = (row["median"], row["median"] - row["q16"], row["q84"] - row["median"])
+        table.add_row(name, *(rounded(value, row["std"]) for value in parts), quantity.unit, escape(quantity.about))
     return table
 
 

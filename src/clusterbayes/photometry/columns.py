@@ -93,6 +93,14 @@ class Columns:
     two_mass: bool = False
     notes: tuple[tuple[frozenset[str], str], ...] = ()
 
+    @property
+    def read_as(self) -> dict[str, str]:
+        """What each recognised column is read as: an observable, its error or signal-to-noise, or a role."""
+        found = {column: role for role, column in self.roles.items()}
+        found |= {column: f"signal-to-noise of {band}" for band, used in self.snr.items() for column in used}
+        found |= {column: f"{name}_error" for name, column in self.errors.items()}
+        return found | {column: name for name, column in self.values.items()}
+
     def notes_on(self, observables: Iterable[Observable]) -> list[str]:
         """Return the notes that are about any of the observables or their bands."""
         names = {name for observable in observables for name in (observable.name, *observable.bands)}

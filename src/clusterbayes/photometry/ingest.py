@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,13 @@ from clusterbayes.photometry.astrometry import (
 )
 from clusterbayes.photometry.cells import as_text
 from clusterbayes.photometry.choose import choose_observables
-from clusterbayes.photometry.columns import RIGHT_ASCENSION, Columns, recognise
+from clusterbayes.photometry.columns import RIGHT_ASCENSION, ROLES, Columns, recognise
+from clusterbayes.photometry.layouts import LONG_NAMES, SUMMARY, is_long, layout_of
+from clusterbayes.photometry.long import REPEAT_FLAG, Pivoted, pivot
 from clusterbayes.photometry.measure import Defaults, Measured, Measurer
 from clusterbayes.photometry.quality import corrected_excess, excess_scatter, guarded, too_noisy
 from clusterbayes.photometry.sky import positions
+from clusterbayes.photometry.treatment import Treatment, without_fillers
 
 __all__ = ["Ingested", "ReadOptions", "ingest", "remedy_for_few", "table_checksum"]
 
@@ -59,6 +62,8 @@ class ReadOptions:
     max_excess : float, optional
         Stars whose BP/RP flux excess, corrected for colour, is off by more than this many standard deviations are not
         used.
+    treatment : Treatment
+        What is done with fillers, small errors and magnitudes without a calibration.
     """
 
     observables: str | Iterable[str | Observable] | None = None
@@ -68,6 +73,7 @@ class ReadOptions:
     ra_unit: str | None = None
     max_ruwe: float | None = None
     max_excess: float | None = None
+    treatment: Treatment = Treatment()
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,11 @@ class Ingested:
     notes: tuple[str, ...]
     proper_motions: ProperMotions
     ruwe: NDArray[np.float64] | None
+    limits: dict[str, float] = field(default_factory=dict)
+    pivoted: Pivoted | None = None
+    layout: str = "table"
+    read_as: dict[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 def table_checksum(table: Table) -> str:
@@ -104,13 +115,15 @@ def table_checksum(table: Table) -> str:
     return digest.hexdigest()
 
 
+# What overflows becomes infinite, and counts as missing.
+@np.errstate(over="ignore", divide="ignore")
 def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     """Read a table.
 
     Parameters
     ----------
     table : Table
-        One row a star.
+        One row a star, or one row a measurement.
     options : ReadOptions
         How it is to be understood.
     source : str
@@ -128,9 +141,45 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     """
     if len(table) == 0:
         raise InputError("the table has no rows", source)
+    mapped = dict(options.columns or {})
+    names = [*table.colnames, *mapped.values()]
+    if layout_of(names) == SUMMARY:
+        remedy = "set it beside a fit with 'clusterbayes compare', and fit the table of the stars"
+        raise InputError("this is a summary of clusters: it holds no stars", source, remedy=remedy)
+    table, filled = without_fillers(table, options.treatment, _identifying(table.colnames, mapped))
+    if not is_long(names):
+        wide = replace(_ingest_wide(table, options, source), layout=layout_of(table.colnames))
+        return _with_notes(wide, filled)
+    for column, target in mapped.items():
+        if column not in table.colnames or not (target in ROLES or target in LONG_NAMES):
+            expected = f"columns of the table, mapped to {', '.join((*LONG_NAMES, *ROLES))}"
+            raise InputError(f"in a long table, this can't be mapped to '{target}'", source, column, expected=expected)
+    pivoted = pivot(table, mapped, options.treatment, options.default_error, source)
+    try:
+        wide = _ingest_wide(pivoted.table, replace(options, columns=None), source)
+    except InputError as error:
+        raise error.located(row=None if error.row is None else int(pivoted.first_row[error.row])) from None
+    unread = tuple(name for name in table.colnames if name not in pivoted.read_as)
+    wide = replace(wide, pivoted=pivoted, layout=pivoted.layout, read_as=pivoted.read_as, unread=unread)
+    return _with_notes(wide, [*filled, *pivoted.notes])
+
+
+def _identifying(names: list[str], mapped: Mapping[str, str]) -> frozenset[str]:
+    """Return the columns that name stars, filters or files: their cells are what they are."""
+    words = {*ROLES["id"], "filter", "file_id"}
+    by_name = {name for name in names if name.strip().lower() in words and name not in mapped}
+    return frozenset(by_name | {column for column, target in mapped.items() if target in ("id", "filter")})
+
+
+def _with_notes(ingested: Ingested, notes: Iterable[str]) -> Ingested:
+    return replace(ingested, notes=tuple(dict.fromkeys([*notes, *ingested.notes])))
+
+
+def _ingest_wide(table: Table, options: ReadOptions, source: str) -> Ingested:
+    """Read a table of one row a star; as `ingest`."""
     columns = recognise(table.colnames, options.columns, source)
     photometric, astrometric = _split_defaults(options.default_error)
-    defaults = Defaults(photometric)
+    defaults = Defaults(photometric, options.treatment.error_floor)
     measurer = Measurer(table, columns, defaults, source)
     observables, notes = choose_observables(options.observables, measurer)
     defaults.check_used(observables)
@@ -157,6 +206,7 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     cut_columns = _cut(reasons, options, table, columns, magnitudes, ruwe, source, notes)
     used = [*id_columns, *sky_columns, *parallaxes.columns, *motions.columns, *cut_columns]
     used += [name for one in measured for name in one.columns]
+    used += [name for name in (REPEAT_FLAG,) if name in table.colnames]
     kept = table[list(dict.fromkeys(used))] if used else table
     return Ingested(
         ids=ids,
@@ -169,7 +219,10 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
         parallax_zero_point=state,
         ra=ra,
         dec=dec,
-        zero_point_error=_zero_point_errors(table.meta),
+        zero_point_error=_by_band(table.meta, "zero_point_error", source),
+        limits=_by_band(table.meta, "mag_limit", source),
+        read_as=columns.read_as,
+        unread=tuple(name for name in table.colnames if name not in columns.read_as),
         table=kept,
         notes=tuple(dict.fromkeys([*notes, *sky_notes])),
         proper_motions=motions,
@@ -335,8 +388,18 @@ def _meta(meta: Mapping[str, Any], name: str) -> Any:
     return next((value for key, value in meta.items() if str(key).lower() == name), None)
 
 
-def _zero_point_errors(meta: Mapping[str, Any]) -> dict[str, float]:
-    given = _meta(meta, "zero_point_error")
+def _by_band(meta: Mapping[str, Any], name: str, source: str) -> dict[str, float]:
+    """Return numbers that the metadata hold for bands."""
+    given = _meta(meta, name)
     if not isinstance(given, Mapping):
         return {}
-    return {resolve_band(str(band)).name: float(value) for band, value in given.items()}
+    found = {}
+    for band, value in given.items():
+        try:
+            found[resolve_band(str(band)).name] = float(value)
+        except (TypeError, ValueError):
+            expected = "a number of magnitudes for each band, e.g. {V: 0.02}"
+            raise InputError(
+                f"the table's {name} of {band} is no number", source, None, None, value, expected
+            ) from None
+    return found

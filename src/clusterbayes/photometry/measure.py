@@ -36,9 +36,12 @@ class Defaults:
     ----------
     given : float, mapping of str to float, or None
         As the user gave them [mag].
+    floor : float, optional
+        Errors in the table that are below it, zero and negative ones included, are raised to it [mag].
     """
 
-    def __init__(self, given: float | Mapping[str, float] | None) -> None:
+    def __init__(self, given: float | Mapping[str, float] | None, floor: float | None = None) -> None:
+        self.floor = floor
         self.everywhere: float | None = None
         self.named: dict[str, float] = {}
         if isinstance(given, Mapping):
@@ -189,6 +192,7 @@ class Measurer:
         column = self.table[name]
         values = as_numbers(column, name, self.source)
         self._refuse_flux(column, values, name, observable)
+        values = values * (_magnitudes_per_unit(column) or 1.0)
         notes = []
         if observable.is_magnitude:
             values = self._without(values, values == 0, f"of 0.0 in column {name}", notes)
@@ -209,10 +213,9 @@ class Measurer:
         return np.where(filler, np.nan, values)
 
     def _refuse_flux(self, column: Any, values: NDArray[np.float64], name: str, observable: Observable) -> None:
-        unit = getattr(column, "unit", None)
-        if unit is not None and not _is_magnitude_unit(unit):
-            problem = f"the unit of this column is {unit}"
-        elif observable.is_magnitude and _looks_like_flux(values):
+        if _magnitudes_per_unit(column) is None:
+            problem = f"the unit of this column is {column.unit}"
+        elif observable.is_magnitude and _looks_like_flux(values * (_magnitudes_per_unit(column) or 1.0)):
             problem = f"the values, with a median of {np.nanmedian(values):.4g}, look like fluxes"
         else:
             return
@@ -241,12 +244,12 @@ class Measurer:
         name = self.columns.errors.get(observable.name)
         archive_snr = observable.name in self.columns.archive and self._all_have_snr(observable)
         if name is not None and not archive_snr:
-            errors = as_numbers(self.table[name], name, self.source)
+            errors = as_numbers(self.table[name], name, self.source) * (_magnitudes_per_unit(self.table[name]) or 1.0)
             return np.where(errors >= _LARGEST_ERROR, np.nan, errors), (name,)
         if self._all_have_snr(observable):
             parts = [magnitude_error(self._snr(band), band) for band in observable.bands]
             used = tuple(column for band in observable.bands for column in self.columns.snr[band])
-            return np.sqrt(np.sum(np.square(parts), axis=0)), used
+            return parts[0] if len(parts) == 1 else np.hypot(*parts), used
         if observable.is_colour and (
             self._bands_have_errors(observable, measured=True)
             or (self.defaults.of(observable) is None and self._bands_have_errors(observable))
@@ -259,7 +262,8 @@ class Measurer:
         parts = [as_numbers(self.table[name], name, self.source) for name in self.columns.snr[band]]
         if len(parts) == 1:
             return parts[0]
-        return np.divide(parts[0], parts[1], out=np.full(len(self.table), np.nan), where=parts[1] > 0)
+        with np.errstate(over="ignore"):
+            return np.divide(parts[0], parts[1], out=np.full(len(self.table), np.nan), where=parts[1] > 0)
 
     def _checked_errors(
         self,
@@ -269,7 +273,10 @@ class Measurer:
         columns: tuple[str, ...],
         notes: list[str],
     ) -> NDArray[np.float64]:
-        default = self.defaults.of(observable)
+        default, floor = self.defaults.of(observable), self.defaults.floor
+        if floor is not None and (low := np.isfinite(values) & (errors < floor)).any():
+            notes.append(f"{observable.name}: {low.sum()} errors below {floor:g} mag raised to it (error_floor)")
+            errors = np.where(low, floor, errors)
         wanting = np.isfinite(values) & ~(errors > 0)
         if default is not None and wanting.any():
             notes.append(f"{observable.name}: {wanting.sum()} errors set to {default:g} mag (default_error)")
@@ -283,8 +290,8 @@ class Measurer:
                 int(bad[0]),
                 f"{errors[bad[0]]:g}",
                 "errors above 0 mag",
-                "remove the rows, leave the cells empty, or give a default error that replaces them, e.g. "
-                f"--default-error {observable.name}=0.02",
+                "leave the cells empty, raise all small errors (--error-floor 0.005), or give a default error that "
+                f"replaces them, e.g. --default-error {observable.name}=0.02",
             )
         return errors
 
@@ -299,11 +306,18 @@ def _first(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> str:
     return f"{values[mask][0]:g}" if mask.any() else ""
 
 
-def _is_magnitude_unit(unit: Any) -> bool:
+def _magnitudes_per_unit(column: Any) -> float | None:
+    """Return how many magnitudes a column's unit is, 1 if it has none, or None if it is of something else."""
+    unit = getattr(column, "unit", None)
+    if unit is None:
+        return 1.0
     try:
-        return bool(u.Unit(unit, parse_strict="silent").physical_type in ("dimensionless",)) or "mag" in str(unit)
-    except (ValueError, TypeError):
-        return "mag" in str(unit)
+        return float(u.Unit(unit).to(u.mag))
+    except (u.UnitsError, ValueError, TypeError):
+        pass
+    if "mag" in str(unit):  # a system's own magnitudes, or words
+        return 1.0
+    return 1.0 if str(getattr(unit, "physical_type", "")) == "dimensionless" else None
 
 
 def _looks_like_flux(values: NDArray[np.float64]) -> bool:

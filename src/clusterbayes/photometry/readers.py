@@ -1,38 +1,33 @@
 """From a file to a table, without losing anything on the way.
 
-The format is found from the first bytes, never from the file's name. Text tables may have a byte-order mark, Windows
-line ends, a commented header or VizieR's lines of units; identifier columns stay text, since those of Gaia do not fit
-into a floating-point number.
+The format is found from the first bytes, never from the file's name. Delimited text is read by `delimited`, JSON of a
+photometry job by `jobs`, everything else by astropy. Whatever a file holds, it is a table or an `InputError`: a damaged
+or hostile file costs neither a traceback nor unbounded memory.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
 import io
-import re
 import warnings
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from astropy.io import ascii as ascii_io
-from astropy.table import MaskedColumn, Table
+from astropy.table import Table
 
 from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.photometry.delimited import MISSING, line_of_row, read_delimited
+from clusterbayes.photometry.jobs import read_job
 
-__all__ = ["FORMATS", "MISSING", "read_table"]
+__all__ = ["FORMATS", "MISSING", "read_table", "with_line"]
 
-FORMATS = ("csv", "ecsv", "fits", "votable", "parquet")
+FORMATS = ("csv", "ecsv", "fits", "votable", "parquet", "json")
 
-# Spellings of a missing value in text tables, compared without case.
-MISSING = ("", "nan", "null", "none", "--", "-", "n/a", "na", "inf", "-inf", "indef", "...")
-
-_META_LINE = re.compile(r"#\s*([A-Za-z_][\w ]*?)\s*[:=]\s*(.+)")
-_DELIMITERS = (",", "\t", ";", "|")
-_TAB = "\x01"  # stands for a tab, but is no white space
+_GZIP = b"\x1f\x8b"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+# A gzipped table may grow to this many times its size, and to the slack besides; more is no table.
+_LARGEST_GROWTH, _SLACK = 100, 64 * 2**20
 
 
 def read_table(
@@ -43,8 +38,8 @@ def read_table(
     Parameters
     ----------
     path : str or Path
-        The file: CSV and other delimited text, ECSV, FITS, VOTable, or Parquet where pyarrow is installed; any of
-        them may be gzipped.
+        The file: CSV and other delimited text, ECSV, FITS, VOTable, JSON of a photometry job, or Parquet where pyarrow
+        is installed; any of them may be gzipped.
     format : str, optional
         One of `FORMATS`; found from the content if left out.
     text_columns : callable
@@ -68,23 +63,58 @@ def read_table(
         raise SettingsError.unknown("table format", format, FORMATS)
     content = _content(Path(path))
     checksum = hashlib.sha256(content).hexdigest()
-    if content[:2] == b"\x1f\x8b":
-        content = gzip.decompress(content)
+    if content[:2] == _GZIP:
+        content = _unzipped(content, str(path))
     kind = format or _sniff(content, str(path))
+    text = _decoded(content) if kind in ("csv", "json") else ""
+    if text:
+        content = b""  # a large table is held once
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # unit and standard-conformity remarks of the readers
-            table = _read_text(content, text_columns) if kind == "csv" else _read_other(content, kind, Path(path))
+            if kind == "csv":
+                table = read_delimited(text, text_columns)
+            elif kind == "json":
+                table = read_job(text)
+            else:
+                table = _read_other(content, kind, Path(path))
     except InputError as error:
-        raise InputError(error.problem, str(path), error.column, error.row, error.value, remedy=error.remedy) from None
+        raise error.located(source=str(path)) from None
+    except MemoryError:
+        raise InputError("the table does not fit into memory", str(path), remedy="give a smaller table") from None
     except Exception as error:  # the readers raise anything from KeyError to their own classes
-        detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        detail = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
         raise InputError(
             f"cannot be read as {kind}: {detail}", str(path), remedy="check the file, or name its format"
         ) from error
     if len(table) == 0:
         raise InputError("the table has no rows", str(path), remedy="check that the file is complete")
     return table, checksum
+
+
+def with_line(error: InputError, path: str | Path) -> InputError:
+    """Return an error about a row of a file with the line of the text in which that row begins.
+
+    Parameters
+    ----------
+    error : InputError
+        As reading `path` gave it.
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    InputError
+        The same error where there is no row, or the file is not delimited text.
+    """
+    if error.row is None:
+        return error
+    content = _content(Path(path))
+    if content[:2] == _GZIP:
+        content = _unzipped(content, str(path))
+    if _sniff(content, str(path)) not in ("csv", "ecsv"):
+        return error
+    return error.located(line=line_of_row(_decoded(content), error.row))
 
 
 def _content(path: Path) -> bytes:
@@ -94,11 +124,42 @@ def _content(path: Path) -> bytes:
         content = path.read_bytes()
     except FileNotFoundError:
         raise InputError("file not found", str(path), remedy="check the name and the folder") from None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", str(path), remedy="check the permissions") from error
-    if not content.strip():
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot be read: {reason}", str(path), remedy="check the permissions") from error
+    if not content[:4096].strip() and not content.strip():
         raise InputError("the file is empty", str(path), remedy="check that the download or export finished")
     return content
+
+
+def _unzipped(content: bytes, source: str) -> bytes:
+    """Unpack gzip, all members of it, up to a size that a table may have."""
+    largest = _LARGEST_GROWTH * len(content) + _SLACK
+    parts, total = [], 0
+    try:
+        while content[:2] == _GZIP:
+            unpacker = zlib.decompressobj(wbits=31)
+            parts.append(unpacker.decompress(content, largest - total + 1))
+            total += len(parts[-1])
+            if total > largest:
+                problem = f"this gzip file unpacks to more than {_LARGEST_GROWTH} times its size"
+                raise InputError(problem, source, remedy="unpack it, and give the table in it")
+            if not unpacker.eof:
+                raise zlib.error("it ends too early")
+            content = unpacker.unused_data
+    except zlib.error as error:
+        raise InputError(f"this gzip file is damaged ({error})", source, remedy="fetch or pack it again") from None
+    unpacked = b"".join(parts)
+    if not unpacked.strip():
+        raise InputError("the file is empty", source, remedy="check that the download or export finished")
+    return unpacked
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-16" if content[:2] in _UTF16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def _sniff(content: bytes, source: str) -> str:
@@ -116,8 +177,8 @@ def _sniff(content: bytes, source: str) -> str:
     if b"<votable" in lowered:
         return "votable"
     if head.startswith((b"{", b"[")):
-        raise InputError("this is JSON, not a table", source, remedy="export it as CSV, ECSV, FITS or VOTable")
-    if b"\x00" in head:
+        return "json"
+    if b"\x00" in head and content[:2] not in _UTF16:
         remedy = "save it as CSV, ECSV, FITS or VOTable (a spreadsheet must be exported)"
         raise InputError("this is a binary file of no known kind", source, remedy=remedy)
     return "csv"
@@ -128,112 +189,4 @@ def _read_other(content: bytes, kind: str, path: Path) -> Table:
         return Table.read(path, format="parquet")
     if kind == "ecsv":
         return Table.read(content.decode("utf-8-sig").splitlines(), format="ascii.ecsv")
-    stream: Any = io.BytesIO(content)
-    return Table.read(stream, format=kind)
-
-
-# --- delimited text -------------------------------------------------------------------------------------------------
-
-
-def _read_text(content: bytes, text_columns: Callable[[Iterable[str]], list[str]]) -> Table:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text, meta = _split_preamble(text)
-    header, _, body = text.partition("\n")
-    delimiter = next((mark for mark in _DELIMITERS if mark in header), " ")
-    if delimiter == "\t":  # astropy's reader takes neighbouring tabs for one, and would shift the cells
-        header, body, delimiter = header.replace("\t", _TAB), body.replace("\t", _TAB), _TAB
-    units, body = _split_vizier_lines(body, delimiter)
-    names = _fields(header, delimiter)
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise InputError("two columns have this name", column=repeated[0], remedy="rename one of them")
-    if len(names) < 2:
-        raise InputError("only one column was found", remedy="separate columns by commas, tabs, ';', '|' or blanks")
-    if not body.strip():
-        return Table(names=names)
-    if delimiter == " ":  # the readers take repeated blanks inside a line, and none around it
-        body = "\n".join(line.strip() for line in body.splitlines())
-    table = _parse(header, body, delimiter)
-    for name in text_columns(table.colnames):
-        _keep_text(table, name, table.colnames.index(name), body, delimiter)
-    for name, unit in zip(names, units, strict=False):
-        if unit and name in table.colnames:
-            table[name].unit = unit
-    table.meta.update(meta)
-    return table
-
-
-def _split_preamble(text: str) -> tuple[str, dict[str, str]]:
-    """Take leading comments off; the last one is the header if the first line of data is all numbers."""
-    meta: dict[str, str] = {}
-    last_comment, position = "", 0
-    for line in io.StringIO(text):
-        if line.strip() and not line.lstrip().startswith("#"):
-            break
-        position += len(line)
-        if line.strip():
-            last_comment = line.strip()
-            match = _META_LINE.fullmatch(last_comment)
-            if match:
-                meta[match.group(1).strip()] = match.group(2).strip()
-    rest = text[position:]
-    first = rest.partition("\n")[0]
-    if last_comment and _all_numbers(first):
-        return last_comment.lstrip("# ") + "\n" + rest, meta
-    if not rest.strip():
-        raise InputError("there are comments but no table", remedy="check that the file is complete")
-    if _all_numbers(first):
-        raise InputError("there is no header line", remedy="put the column names into the first line")
-    return rest, meta
-
-
-def _fields(line: str, delimiter: str) -> list[str]:
-    row = next(csv.reader([line.strip()], delimiter=delimiter, skipinitialspace=True), [])
-    return [cell.strip() for cell in row]
-
-
-def _all_numbers(line: str) -> bool:
-    cells = [cell for cell in re.split(r"[\s,;|]+", line.strip()) if cell and cell.lower() not in MISSING]
-    return bool(cells) and all(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?", cell) for cell in cells)
-
-
-def _split_vizier_lines(body: str, delimiter: str) -> tuple[list[str], str]:
-    """Take VizieR's lines of units and dashes off, if they are there."""
-    lines = body.split("\n", 2)
-    for index, line in enumerate(lines[:2]):
-        if "---" in line and not line.replace("-", "").replace(delimiter, "").strip():
-            units = _fields(lines[0], delimiter) if index == 1 else []
-            rest = "\n".join(lines[index + 1 :])
-            return units, rest
-    return [], body
-
-
-def _parse(header: str, body: str, delimiter: str) -> Table:
-    kind = {",": "csv", " ": "basic"}.get(delimiter, "csv")
-    spellings = {word for token in MISSING for word in (token, token.upper(), token.capitalize(), "NaN")}
-    # Masked cells are filled with a number, so that the column keeps its type.
-    return ascii_io.read(
-        header.strip() + "\n" + body,
-        format=kind,
-        delimiter=delimiter,
-        guess=False,
-        fast_reader=True,
-        fill_values=[(word, "0") for word in sorted(spellings)],
-    )
-
-
-def _keep_text(table: Table, name: str, index: int, body: str, delimiter: str) -> None:
-    """Replace a parsed column by the text that the file has."""
-    rows = csv.reader(io.StringIO(body), delimiter=delimiter, skipinitialspace=True)
-    cells = [row[index].strip() if index < len(row) else "" for row in rows if row]
-    if len(cells) != len(table):
-        cells = [cell for cell in cells if cell]
-    if len(cells) == len(table):
-        text = np.array(cells, dtype=str)
-        table[name] = MaskedColumn(text, name=name, mask=np.isin(np.char.lower(text), MISSING))
-    elif table[name].dtype.kind != "i":
-        raise InputError("identifiers cannot be read as text", column=name, remedy="remove blank lines from the file")
+    return Table.read(io.BytesIO(content), format=kind)

@@ -20,8 +20,10 @@ from clusterbayes.bands import Observable
 from clusterbayes.errors import InputError
 from clusterbayes.photometry.columns import ROLES
 from clusterbayes.photometry.ingest import Ingested, ReadOptions, ingest, remedy_for_few, table_checksum
-from clusterbayes.photometry.readers import read_table
+from clusterbayes.photometry.long import Pivoted
+from clusterbayes.photometry.readers import read_table, with_line
 from clusterbayes.photometry.sky import check_circle, separation
+from clusterbayes.photometry.treatment import Treatment
 
 __all__ = ["FIELD_RADII", "Photometry"]
 
@@ -76,6 +78,16 @@ class Photometry:
         Correlation of the two errors; 0 where it is not known.
     ruwe : ndarray, shape (n_star,), or None
         Gaia's renormalised unit weight error; NaN where missing.
+    limits : dict of str to float
+        Faint limits of bands that the input states [mag]; empty if it states none.
+    pivoted : Pivoted or None
+        How a long table, with one row a measurement, became one of stars; None if it was not long.
+    layout : str
+        What kind of table it was, in words.
+    read_as : dict of str to str
+        What each recognised column of the input was read as, whether or not it is used.
+    unread : tuple of str
+        Columns of the input that were not recognised.
     """
 
     ids: NDArray[np.str_]
@@ -99,6 +111,11 @@ class Photometry:
     pm_error: NDArray[np.float64] | None = None
     pm_corr: NDArray[np.float64] | None = None
     ruwe: NDArray[np.float64] | None = None
+    limits: dict[str, float] = field(default_factory=dict)
+    pivoted: Pivoted | None = None
+    layout: str = "table"
+    read_as: dict[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
     # --- making one --------------------------------------------------------------------------------------------------
 
@@ -115,6 +132,7 @@ class Photometry:
         ra_unit: str | None = None,
         max_ruwe: float | None = None,
         max_excess: float | None = None,
+        treatment: Treatment | None = None,
         source: str | None = None,
     ) -> Photometry:
         """Read photometry from a file.
@@ -122,7 +140,8 @@ class Photometry:
         Parameters
         ----------
         path : str or Path
-            CSV and other delimited text, ECSV, FITS, VOTable, or Parquet where pyarrow is installed.
+            CSV and other delimited text, ECSV, FITS, VOTable, JSON of a photometry job, or Parquet where pyarrow is
+            installed. One row a star, or one row a measurement (Afterglow, Astromancer).
         observables : str or iterable of str or Observable, optional
             What to fit, e.g. "G,BP-RP" or ["V", "B-V"]. If left out: all magnitudes of one system that have errors,
             else one magnitude and the colours.
@@ -137,7 +156,7 @@ class Photometry:
         parallax_zero_point : {"raw", "applied", "lindegren"}, optional
             Whether the zero-point correction is in the parallaxes, or is to be applied here after Lindegren et al.
             (2021, A&A 649, A4); if left out, the table's metadata say, else "raw".
-        format : {"csv", "ecsv", "fits", "votable", "parquet"}, optional
+        format : {"csv", "ecsv", "fits", "votable", "parquet", "json"}, optional
             Found from the content if left out.
         ra_unit : {"deg", "hour"}, optional
             Unit of a plain right-ascension column.
@@ -146,6 +165,8 @@ class Photometry:
         max_excess : float, optional
             Stars whose BP/RP flux excess, corrected after Riello et al. (2021, A&A 649, A3), is off by more than this
             many standard deviations are set aside.
+        treatment : Treatment, optional
+            Fillers that count as missing, a floor of the errors, and whether magnitudes without a calibration are used.
         source : str, optional
             What to call the table in messages and provenance; the path if left out.
 
@@ -163,7 +184,10 @@ class Photometry:
         SettingsError
             If an option cannot be understood.
         """
-        options = ReadOptions(observables, columns, default_error, parallax_zero_point, ra_unit, max_ruwe, max_excess)
+        options = ReadOptions(
+            observables, columns, default_error, parallax_zero_point, ra_unit, max_ruwe, max_excess,
+            treatment or Treatment(),
+        )  # fmt: skip
         mapped_ids = {column for column, target in (columns or {}).items() if target == "id"}
 
         def text_columns(names: Iterable[str]) -> list[str]:
@@ -171,7 +195,11 @@ class Photometry:
 
         table, checksum = read_table(path, format=format, text_columns=text_columns)
         source = source or str(path)
-        return cls._from_ingested(ingest(table, options, source), source, checksum)
+        try:
+            ingested = ingest(table, options, source)
+        except InputError as error:
+            raise with_line(error, path) from None
+        return cls._from_ingested(ingested, source, checksum)
 
     @classmethod
     def from_table(
@@ -185,6 +213,7 @@ class Photometry:
         ra_unit: str | None = None,
         max_ruwe: float | None = None,
         max_excess: float | None = None,
+        treatment: Treatment | None = None,
         source: str = "table",
     ) -> Photometry:
         """Take photometry from a table in memory.
@@ -193,7 +222,7 @@ class Photometry:
         ----------
         table : Table
             One row a star; anything that `astropy.table.Table` accepts. It is not changed.
-        observables, columns, default_error, parallax_zero_point, ra_unit, max_ruwe, max_excess
+        observables, columns, default_error, parallax_zero_point, ra_unit, max_ruwe, max_excess, treatment
             As in `read`.
         source : str
             What to call the table in messages and provenance.
@@ -209,7 +238,10 @@ class Photometry:
             As in `read`.
         """
         table = table if isinstance(table, Table) else Table(table)
-        options = ReadOptions(observables, columns, default_error, parallax_zero_point, ra_unit, max_ruwe, max_excess)
+        options = ReadOptions(
+            observables, columns, default_error, parallax_zero_point, ra_unit, max_ruwe, max_excess,
+            treatment or Treatment(),
+        )  # fmt: skip
         ingested = ingest(table, options, source)
         return cls._from_ingested(ingested, source, table_checksum(ingested.table))
 
@@ -242,6 +274,11 @@ class Photometry:
             pm_error=of_used(rows.proper_motions.errors),
             pm_corr=of_used(rows.proper_motions.correlation),
             ruwe=of_used(rows.ruwe),
+            limits=rows.limits,
+            pivoted=rows.pivoted,
+            layout=rows.layout,
+            read_as=rows.read_as,
+            unread=rows.unread,
         )
 
     # --- what it holds -----------------------------------------------------------------------------------------------

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.io import ascii as ascii_io
 from astropy.table import Table
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.results.result import FitResult
 from clusterbayes.results.tables import plain
+from clusterbayes.results.ucd import descriptors
 
 __all__ = [
     "CHAIN_FILE", "FILES", "MEMBER_THRESHOLD", "check_output_folder", "checkpoint_place", "json_text", "sources_table",
@@ -51,6 +53,9 @@ _FORMATS = {
     ".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits", ".fit": "fits", ".vot": "votable", ".xml": "votable",
     ".votable": "votable",
 }  # fmt: skip
+
+# Masked and not-a-number are one thing in a spreadsheet: an empty cell.
+_WRITING: dict[str, dict[str, Any]] = {"ascii.csv": {"fill_values": [("nan", ""), (ascii_io.masked, "")]}}
 
 _DESCRIPTIONS = {
     "id": ("identifier", None),
@@ -261,6 +266,8 @@ def sources_table(result: FitResult) -> Table:
         table[name].description, table[name].unit = description, unit
     for name in result.observables:
         table[name].unit = table[f"{name}_error"].unit = "mag"
+    for name, words in descriptors(table.colnames, result.observables).items():
+        table[name].meta["ucd"] = words
     return table
 
 
@@ -269,7 +276,7 @@ def write_sources(result: FitResult, path: str | os.PathLike[str]) -> Path:
     return write_table(sources_table(result), path)
 
 
-def write_table(table: Table, path: str | os.PathLike[str]) -> Path:
+def write_table(table: Table, path: str | os.PathLike[str], kind: str | None = None) -> Path:
     """Write a table, all of it or nothing.
 
     Parameters
@@ -279,6 +286,8 @@ def write_table(table: Table, path: str | os.PathLike[str]) -> Path:
     path : path-like
         The file, replaced if it exists; its ending says the format: .ecsv, .csv, .fits (which holds plain ASCII:
         other letters are escaped) or .vot.
+    kind : str, optional
+        astropy's name of the format, whatever the ending.
 
     Returns
     -------
@@ -291,10 +300,10 @@ def write_table(table: Table, path: str | os.PathLike[str]) -> Path:
         If the ending is not known.
     """
     target = Path(path)
-    kind = table_format(target)
+    kind = kind or table_format(target)
     partial = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     try:
-        (_ascii_table(table) if kind == "fits" else table).write(partial, format=kind)
+        (_ascii_table(table) if kind == "fits" else table).write(partial, format=kind, **_WRITING.get(kind, {}))
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
@@ -311,12 +320,13 @@ def _ascii_table(table: Table) -> Table:
     return copy
 
 
-def table_format(path: Path) -> str:
-    """Return astropy's name of the table format that a file name's ending stands for."""
-    if path.suffix.lower() not in _FORMATS:
+def table_format(path: Path, name: str | None = None) -> str:
+    """Return astropy's name of a table format: of the one called `name`, or of what a file name's ending stands for."""
+    ending = path.suffix.lower() if name is None else f".{name.lower()}"
+    if ending not in _FORMATS:
         endings = ", ".join(_FORMATS)
         raise SettingsError("the table format is not known", str(path), expected=f"a name ending in one of {endings}")
-    return _FORMATS[path.suffix.lower()]
+    return _FORMATS[ending]
 
 
 def _finite(value: Any) -> Any:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterbayes.errors import InputError, SettingsError
-from clusterbayes.photometry.readers import read_table
+from clusterbayes.photometry.delimited import line_of_row
+from clusterbayes.photometry.readers import read_table, with_line
 
 CSV = "id,V,V_error\n0012,14.25,0.01\n6772762864267173249,,0.02\nx-3,15.5,null\n"
 
@@ -144,3 +145,49 @@ def test_what_was_written_is_read(tmp_path_factory, rows):
         expected = [np.nan if row[column] is None else row[column] for row in rows]
         found = np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
         np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (gzip.compress(CSV.encode())[:-9], "damaged"),
+        (b"\x1f\x8b" + b"not gzip at all", "damaged"),
+        (gzip.compress(b"id,V\n" + b"0" * 200_000_000), "unpacks to more than"),
+        (gzip.compress(b"  \n"), "empty"),
+    ],
+    ids=["cut", "garbage", "bomb", "blank"],
+)
+def test_gzip_that_holds_no_table_is_refused(tmp_path, content, words):
+    with pytest.raises(InputError, match=words):
+        read(write(tmp_path, content))
+
+
+def test_gzip_in_several_members_is_read_whole(tmp_path):
+    half = len(CSV) // 2
+    check(read(write(tmp_path, gzip.compress(CSV[:half].encode()) + gzip.compress(CSV[half:].encode())))[0])
+
+
+def test_utf16_of_spreadsheets_is_read(tmp_path):
+    check(read(write(tmp_path, CSV.encode("utf-16")))[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("id,V\na,1\nb,2\nc,3\n", 4),
+        ("# one\n#\nid,V\r\na,1\r\nb,2\r\nc,3\r\n", 6),
+        ("id,V\na,1\n\nb,2\n\nc,3\n", 6),
+        ('id,V\na,"1\n1"\nb,2\nc,3\n', 5),
+        ("id\tVmag\n \tmag\n--\t----\na\t1\nb\t2\nc\t3\n", 6),
+        ("# id V\n1 1\n2 2\n3 3\n", 4),
+    ],
+)
+def test_the_line_of_a_row_is_found(text, line):
+    assert line_of_row(text, 2) == line
+    assert line_of_row(text, 99) is None
+
+
+def test_an_error_about_a_row_names_its_line(tmp_path):
+    path = write(tmp_path, "# comment\n" + CSV.replace("15.5", "bright"))
+    error = with_line(InputError("not a number", str(path), "V", 2), path)
+    assert "line 5, column 'V', row 2 (from 0)" in str(error)

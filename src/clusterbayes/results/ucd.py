@@ -1,0 +1,72 @@
+"""Unified content descriptors: what a column is, in the words of the virtual observatory.
+
+The vocabulary is UCD1+ of the IVOA. Bands are described by the part of the spectrum that they lie in, as the Gaia
+archive and VizieR do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clusterbayes.bands import BANDS, parse_observable
+from clusterbayes.photometry.columns import recognise
+
+__all__ = ["descriptors"]
+
+_OWN = {
+    "id": "meta.id;meta.main", "p_member": "stat.probability", "member": "meta.code.member",
+    "p_outlier": "stat.probability", "p_binary": "stat.probability", "mass": "phys.mass",
+    "mass_std": "stat.stdev;phys.mass", "q": "phys.mass;arith.ratio", "q_std": "stat.stdev;phys.mass;arith.ratio",
+    "log_teff": "phys.temperature.effective", "log_teff_std": "stat.stdev;phys.temperature.effective",
+    "log_lum": "phys.luminosity", "log_lum_std": "stat.stdev;phys.luminosity", "used": "meta.code",
+    "drop_reason": "meta.note", "repeat_flag": "meta.code.qual",
+}  # fmt: skip
+_ROLES = {
+    "ra": "pos.eq.ra;meta.main", "ra_degs": "pos.eq.ra;meta.main", "ra_hours": "pos.eq.ra;meta.main",
+    "dec": "pos.eq.dec;meta.main", "parallax": "pos.parallax", "parallax_error": "stat.error;pos.parallax",
+    "pm_ra": "pos.pm;pos.eq.ra", "pm_ra_error": "stat.error;pos.pm;pos.eq.ra", "pm_dec": "pos.pm;pos.eq.dec",
+    "pm_dec_error": "stat.error;pos.pm;pos.eq.dec", "pm_corr": "stat.correlation;pos.pm", "ruwe": "stat.error",
+}  # fmt: skip
+# Upper ends of the parts of the spectrum [µm].
+_SPECTRUM = (
+    (0.2, "em.UV.100-200nm"), (0.3, "em.UV.200-300nm"), (0.4, "em.opt.U"), (0.5, "em.opt.B"), (0.6, "em.opt.V"),
+    (0.75, "em.opt.R"), (1.0, "em.opt.I"), (1.5, "em.IR.J"), (2.0, "em.IR.H"), (3.0, "em.IR.K"),
+    (4.0, "em.IR.3-4um"), (8.0, "em.IR.4-8um"), (15.0, "em.IR.8-15um"), (30.0, "em.IR.15-30um"),
+)  # fmt: skip
+_GAIA = {"Gaia_G": "em.opt", "Gaia_BP": "em.opt.B", "Gaia_RP": "em.opt.R"}
+
+
+def _part(band: str) -> str:
+    wavelength = BANDS[band].wavelength
+    return _GAIA.get(band) or next(word for end, word in _SPECTRUM if wavelength <= end)
+
+
+def _of_observable(name: str) -> str:
+    bands = parse_observable(name).bands
+    return ";".join(["phot.mag" if len(bands) == 1 else "phot.color", *dict.fromkeys(_part(band) for band in bands)])
+
+
+def descriptors(names: Iterable[str], observables: Iterable[str]) -> dict[str, str]:
+    """Return the descriptors of the columns that have one.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Columns of a table of sources.
+    observables : iterable of str
+        The fitted observables.
+
+    Returns
+    -------
+    dict of str to str
+        By column.
+    """
+    names = list(names)
+    columns = recognise(names)
+    found = {column: _ROLES[role] for role, column in columns.roles.items() if role in _ROLES}
+    found |= {column: f"stat.error;{_of_observable(name)}" for name, column in columns.errors.items()}
+    found |= {column: _of_observable(name) for name, column in columns.values.items()}
+    for name in observables:
+        found |= {name: _of_observable(name), f"{name}_error": f"stat.error;{_of_observable(name)}"}
+    found |= _OWN
+    return {name: found[name] for name in names if name in found}

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+from astropy.io.votable import validate
+from astropy.table import Table
+from unit.results.test_derived import made
+
+from clusterbayes.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made().save(tmp_path_factory.mktemp("results") / "ngc1").parent
+
+
+@pytest.fixture
+def run(capfd, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def inside(*words):
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        captured = capfd.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return inside
+
+
+def test_the_ending_says_the_format(run, folder, tmp_path):
+    code, out, err = run("export", folder, "--out", "new/stars.vot")
+    assert (code, out) == (0, "")
+    assert "sources: 495 rows in new/stars.vot" in err
+    assert validate(str(tmp_path / "new" / "stars.vot"), None)
+
+
+def test_a_format_may_be_said(run, folder):
+    assert run("export", folder, "--out", "stars.dat", "--format", "fits")[0] == 0
+    assert len(Table.read("stars.dat", format="fits")) == 495
+    assert run("export", folder, "--out", "a.txt", "--format", "astromancer")[0] == 0
+    assert Table.read("a.txt", format="csv").colnames[:4] == ["id", "ra", "dec", "distance"]
+
+
+def test_the_summary_has_the_folders_name(run, folder):
+    assert run("export", folder, "--what", "summary", "--out", "row.csv")[0] == 0
+    assert Table.read("row.csv")["name"][0] == "ngc1"
+
+
+def test_files_are_not_replaced_by_accident(run, folder, tmp_path):
+    (tmp_path / "x.csv").write_text("precious")
+    code, _, err = run("export", folder, "--out", "x.csv")
+    assert code == 2
+    assert "--overwrite" in err
+    assert (tmp_path / "x.csv").read_text() == "precious"
+    assert run("export", folder, "--out", "x.csv", "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--out", "x.doc"), "table format is not known"),
+        (("--out", "x.csv", "--mass-limits", "1"), "LOW..HIGH"),
+        (("--out", "x.csv", "--what", "summary", "--mass-limits", "5..1"), "not a range of masses"),
+    ],
+)
+def test_mistakes_are_explained(run, folder, tmp_path, words, told):
+    code, _, err = run("export", folder, *words)
+    assert code == 2
+    assert told in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_a_result(run, tmp_path):
+    code, _, err = run("export", tmp_path, "--out", "x.csv")
+    assert code == 2
+    assert "no such file" in err
+
+
+def test_derive_prints_quantities_and_how_they_were_made(run, folder):
+    code, out, _ = run("derive", folder, "--center", "359.98,-61.6")
+    assert code == 0
+    for text in ("distance", "total_mass", "half_number_radius_pc", "dynamical_mass", "9.75 sigma^2 r / G", "as given"):
+        assert text in out

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from unit.photometry.samples import SUMMARY, afterglow, afterglow_row
+
+from clusterbayes.cli import main
+from clusterbayes.photometry import Photometry
+from clusterbayes.photometry.limits import stated_limit
+
+
+@pytest.fixture
+def run(capfd, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def inside(*words):
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        captured = capfd.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return inside
+
+
+@pytest.fixture
+def export(tmp_path):
+    """A long table of 40 stars in two filters, with a row in a filter that nobody knows."""
+    rng = np.random.default_rng(1)
+    rows = [
+        afterglow_row(f"s{k}", band, v + shift + rng.normal(0, 0.004), dec=-61.6 + 0.001 * k)
+        for k, v in enumerate(np.linspace(12, 16, 40))
+        for band, shift in (("B", 0.1 * (v - 10)), ("V", 0.0))
+    ]
+    path = tmp_path / "export.csv"
+    path.write_text(afterglow(*rows, afterglow_row("s1", "Open", 12.0)))
+    return path
+
+
+def test_inspect_says_what_is_used_left_out_and_guessed_and_draws_it(run, export, tmp_path):
+    code, out, err = run("inspect", export)
+    assert (code, err) == (0, "")
+    for text in (
+        "layout: Afterglow batch photometry",
+        "calibrated_mag -> calibrated_mag",
+        "not read: file_id",
+        "40 of 40 rows used",
+        "1 measurements left out: filter not understood: Open",
+        "export_cmd.png",
+    ):
+        assert text in out
+    assert (tmp_path / "export_cmd.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_inspect_refuses_what_a_fit_would_refuse(run, tmp_path):
+    (tmp_path / "summary.csv").write_text(SUMMARY)
+    code, _, err = run("inspect", tmp_path / "summary.csv")
+    assert code == 2
+    assert "summary of clusters" in err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["summary.csv"]
+
+
+def test_a_dry_run_counts_and_draws_but_fits_nothing(run, export, tmp_path, monkeypatch):
+    monkeypatch.setattr("clusterbayes.inference.fit.fit_cluster", lambda *_, **__: pytest.fail("this was to be dry"))
+    code, out, _ = run("fit", export, "--out", "mine", "--dry-run", "--mag-limit", "V=14")
+    assert code == 0
+    assert "20 of 40 rows used" in out
+    assert "left out: 20 (fainter than the limit V=14)" in out
+    assert out.endswith("Nothing was fitted.\n")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"export.csv", "mine.cmd.png"}
+
+
+def test_treatment_reaches_the_reader(run, tmp_path):
+    rows = "".join(f"s{k},{12 + k / 10},0,{11.5 + k / 11},0.01\n" for k in range(30)) + "odd,7.77,0.01,7.77,0.01\n"
+    (tmp_path / "t.csv").write_text("id,B,B_error,V,V_error\n" + rows)
+    assert "--error-floor" in run("inspect", "t.csv")[2]
+    code, out, _ = run("inspect", "t.csv", "--error-floor", "0.01", "--missing", "7.77", "--plot", "a.svg")
+    assert code == 0
+    assert "B: 30 errors below 0.01 mag raised to it" in out
+    assert "1 cells of 7.77 in column V counted as missing" in out
+    assert "left out: 1 (no usable magnitude)" in out
+
+
+def test_a_limit_that_the_table_states_is_the_fits(tmp_path):
+    rows = [f'{{"id": "s{k}", "file_id": {f}, "filter": "{b}", "mag": {12 + k / 9}, "mag_error": 0.01}}'
+            for k in range(12) for f, b in ((1, "B"), (2, "V"))]  # fmt: skip
+    cal = '[{"file_id": 1, "zero_point_corr": 1, "limmag5": 17.5}, {"file_id": 2, "zero_point_corr": 1}]'
+    (tmp_path / "job.json").write_text(f'{{"data": [{",".join(rows)}], "cal": {cal}}}')
+    photometry = Photometry.read(tmp_path / "job.json")
+    assert stated_limit(photometry) == "B=17.5"
+    assert stated_limit(photometry.keep(np.ones(12, bool), "x")) == "B=17.5"
