@@ -172,7 +172,7 @@ def test_sources_of_astromancer_are_a_wide_table(tmp_path):
 
 
 def test_a_summary_is_no_table_of_stars(tmp_path):
-    with pytest.raises(InputError, match="summary of clusters.*clusterbayes compare"):
+    with pytest.raises(InputError, match="summary of clusters.*fit the table of the stars"):
         read(tmp_path, SUMMARY)
 
 
