@@ -112,7 +112,7 @@ def _grown(
     )
     log_weight = _log_weight(every)
     wanted = min(_WANTED * z.shape[1], 0.25 * log_weight.size)
-    power = next((p for p in 0.8 ** np.arange(16) if _effective(p * log_weight) >= wanted), 0.0)
+    power = next((p for p in 0.8 ** np.arange(16) if _effective(p * log_weight) >= wanted), 0.8**16)
     chosen = resample(np.exp(power * log_weight), _N_FIT, rng)
     picture = IndependentProposal.from_draws(
         every.z[chosen], int(rng.integers(2**31)), n_effective=_effective(power * log_weight)
@@ -125,11 +125,7 @@ def _log_weight(population: Population) -> np.ndarray:
 
     Cornuet et al. (2012), Scandinavian Journal of Statistics 39, 798, eq. 4.
     """
-    counts = np.array([n for _, n in population.sources], float)
-    parts = [
-        np.log(n) + proposal.log_density(population.z)
-        for (proposal, _), n in zip(population.sources, counts, strict=True)
-    ]
+    parts = [np.log(n) + proposal.log_density(population.z) for proposal, n in population.sources]
     log_weight = population.log_prob - special.logsumexp(parts, axis=0)
     log_weight = np.where(np.isfinite(population.log_prob), log_weight, -np.inf)
     return log_weight - log_weight.max()
