@@ -163,9 +163,9 @@ def fit(
     extinction_law: Annotated[
         str,
         typer.Option(
-            metavar="NAME",
+            metavar="NAME|NUMBERS",
             help="How dust dims the bands: tables follows each star's spectrum; CCM89, F19, G23 and others are "
-            "published laws; astromancer is that teaching tool's.",
+            "published laws; astromancer is that teaching tool's; G=0.84,BP=1.08,RP=0.63 is A_b/A_V for all stars.",
             rich_help_panel=_MODEL,
         ),
     ] = "tables",

@@ -141,7 +141,8 @@ def fit_cluster(
         Parameter name to the value at which it is held.
     extinction_law : str
         One of `clusterbayes.isochrones.extinction.EXTINCTION_LAWS`: "tables" follows every star's spectrum; "F19",
-        "G23", "CCM89" and others are published laws; "astromancer" is the one of the Astromancer teaching tool.
+        "G23", "CCM89" and others are published laws; "astromancer" is the one of the Astromancer teaching tool;
+        "G=0.84,BP=1.08,RP=0.63" gives A_b/A_V of each band, the same for all stars.
     r_v : float
         Ratio of total to selective extinction, A(V)/E(B-V).
     seed : int

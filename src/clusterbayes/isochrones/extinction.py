@@ -4,18 +4,20 @@ In a wide band the extinction depends on the star's spectrum and on the amount o
 constant A_b/A_V will not do.  Here A_b = A_V (c0 + c1 A_V + c2 A_V^2) for 0 <= A_V <= 6 mag, with coefficients from the
 tables of bolometric corrections, which hold for R_V = 3.1 and the law of Cardelli, Clayton & Mathis (1989).  Another
 law, another R_V and bands without a table follow from them, star by star: the tables' value says where in the spectrum
-the band's light sits, and the other law is read there (docs/extinction.md).
+the band's light sits, and the other law is read there (docs/extinction.md).  Catalogues that were simulated with one
+number a band are met by such numbers in place of a law's name.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from clusterbayes.bands import BANDS
+from clusterbayes.bands import BANDS, resolve_band
 from clusterbayes.errors import BandError, SettingsError
 from clusterbayes.isochrones.bolometric import CorrectionTable, correction_bands
 from clusterbayes.isochrones.laws import DUST_LAWS, check_dust_law, dust_curve, dust_limits
@@ -36,7 +38,7 @@ MAX_A_V = 6.0
 """Largest A_V [mag] for which the coefficients hold."""
 
 EXTINCTION_LAWS = ("tables", *DUST_LAWS, "astromancer")
-"""Names that `extinction_coefficients` takes."""
+"""Names that `extinction_coefficients` takes; beside them it takes numbers, as in ``G=0.84,BP=1.08,RP=0.63``."""
 
 _TABLE_LAW, _TABLE_R_V = "CCM89", 3.1
 _A_V_NODES = np.array([0.05, 0.5, 1.0, 2.0, 4.0, 6.0])
@@ -120,7 +122,12 @@ def check_extinction_law(law: str, r_v: float) -> None:
     ------
     SettingsError
         Naming the law, the value and what would do.
+    BandError
+        If numbers are given for a band that is not known.
     """
+    if "=" in law:
+        _constants(law)
+        return
     if law not in EXTINCTION_LAWS:
         raise SettingsError.unknown("extinction law", law, EXTINCTION_LAWS)
     if (law, r_v) == ("tables", _TABLE_R_V):
@@ -149,6 +156,7 @@ def extinction_coefficients(
         "tables": those of the bolometric corrections; for other R_V multiplied by the ratio of the law G23 at that R_V
         to G23 at 3.1 (F19 where R_V is beyond G23).  A name of `DUST_LAWS`: that law, where the band's light sits in
         the star's spectrum according to the tables.  "astromancer": CCM89 at one wavelength a band.
+        "BAND=NUMBER,...": A_b/A_V of each band, the same for all stars; R_V then only turns A_V into E(B-V).
     r_v : float
         Ratio of total to selective extinction, A(V)/E(B-V).
 
@@ -168,10 +176,11 @@ def extinction_coefficients(
     unknown = [band for band in bands if band not in BANDS]
     if unknown:
         raise BandError(unknown[0], f"the wavelength of the band {unknown[0]} is not known, and so not its extinction")
-    if law == "astromancer":
+    if "=" in law or law == "astromancer":
+        ratios = _constants(law, bands) if "=" in law else {band: _astromancer(band, r_v) for band in bands}
         shape = np.broadcast_shapes(*(np.shape(values) for values in (log_teff, log_g, mh)))
         out = np.zeros((*shape, len(bands), 3))
-        out[..., 0] = [_astromancer(band, r_v) for band in bands]
+        out[..., 0] = [ratios[band] for band in bands]
         return out
     present = correction_bands()
     sources = {band: _source(band, present) for band in bands}
@@ -182,6 +191,25 @@ def extinction_coefficients(
         for b, band in enumerate(sources):
             out[..., b, :] = _under_other_law(out[..., b, :], band, law, r_v)
     return out[..., [list(sources).index(band) for band in bands], :]
+
+
+def _constants(law: str, needed: Sequence[str] = ()) -> dict[str, float]:
+    """Return A_b/A_V by band of a text such as "G=0.84,BP=1.08"; refuse one that lacks a needed band."""
+    ratios: dict[str, float] = {}
+    for part in law.split(","):
+        name, _, text = part.partition("=")
+        try:
+            ratio = float(text)
+        except ValueError:
+            ratio = math.nan
+        if not 0.0 <= ratio < math.inf:
+            raise SettingsError("this is no number A_b/A_V of a band", "extinction_law", part, "such as Gaia_G=0.84")
+        ratios[resolve_band(name.strip()).name] = ratio
+    missing = [band for band in needed if band not in ratios]
+    if missing:
+        remedy = f"add {missing[0]}=NUMBER, its A_b/A_V"
+        raise SettingsError("the extinction of a band is missing", "extinction_law", law, missing[0], remedy)
+    return ratios
 
 
 def _dust_law(law: str, r_v: float) -> str:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, Valid
 
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.inference.sampler import SamplingOptions
-from clusterbayes.isochrones.extinction import EXTINCTION_LAWS, check_extinction_law
+from clusterbayes.isochrones.extinction import check_extinction_law
 from clusterbayes.isochrones.families import FAMILIES
 from clusterbayes.isochrones.storage import installed_grids
 from clusterbayes.model.astrometry import parse_window
@@ -119,7 +119,6 @@ class FitSettings(WireModel):
             ("grid", self.grid, known),
             ("mass function", self.mass_function, MASS_FUNCTIONS),
             ("binary law", self.binary_law, BINARY_LAWS),
-            ("extinction law", self.extinction_law, EXTINCTION_LAWS),
         )
         for kind, value, names in choices:
             if value not in names:

@@ -199,6 +199,11 @@ def test_astromancer_is_one_wavelength_a_band() -> None:
     assert found[0, 5, 0] == 0.0
 
 
+def test_numbers_hold_for_all_stars() -> None:
+    found = extinction_coefficients(["V", "Gaia_BP"], *DWARFS, law="BP=1.08, V=1,RP=0.63")
+    np.testing.assert_array_equal(found, np.broadcast_to([[1.0, 0.0, 0.0], [1.08, 0.0, 0.0]], (5, 2, 3)))
+
+
 def test_shapes_follow_the_stars() -> None:
     log_teff = np.full((2, 4, 3), 3.8)
     for law in ("tables", "F19", "astromancer"):
@@ -217,6 +222,9 @@ def test_shapes_follow_the_stars() -> None:
         ({"r_v": 1.5}, "F19.*2 to 6"),
         ({"r_v": np.nan}, "r_v, value nan"),
         ({"law": "D22"}, "V, value.*D22 does not reach.*0.8 to 4"),
+        ({"law": "V=1"}, "missing.*2MASS_J.*add 2MASS_J=NUMBER"),
+        ({"law": "V=1,2MASS_J=-0.3"}, "2MASS_J=-0.3.*no number"),
+        ({"law": "V=one"}, "V=one.*no number"),
         ({"law": "VCG04"}, "2MASS_J, value.*VCG04 does not reach"),
     ],
 )
