@@ -236,7 +236,7 @@ def fit(
             metavar="N",
             help="Most steps of each walker after burn-in; sampling ends earlier once it has converged.",
             rich_help_panel=_RUN,
-            show_default="3000",
+            show_default="10000",
         ),
     ] = None,
     threads: Annotated[

@@ -42,7 +42,7 @@ class SamplingSettings(WireModel):
     """How long and how widely to sample; see `clusterbayes.inference.sampler.SamplingOptions`."""
 
     n_walkers: Annotated[int, Field(ge=4, le=10_000)] | None = None
-    max_steps: Annotated[int, Field(ge=10, le=1_000_000)] = 3000
+    max_steps: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
     target_ess: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     burn_rounds: Annotated[int, Field(ge=1, le=100)] = 8
     burn_steps: Annotated[int, Field(ge=4, le=100_000)] = 40
