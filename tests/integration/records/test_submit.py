@@ -249,6 +249,7 @@ def votable(inside):
         b"\xef\xbb\xbf" + votable(b"<!doctype a>"),
         gzip.compress(b"<VOTABLE><STREAM href='file:///etc/passwd'/></VOTABLE>"),
     ],
+    ids=["stream", "namespace", "entity", "doctype", "compressed"],
 )
 def test_tables_that_refer_to_files_are_refused(content):
     with pytest.raises(InputError, match="another file"):
