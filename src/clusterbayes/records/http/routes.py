@@ -12,8 +12,8 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, Path, Query, Request, UploadFile
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from fastapi.responses import FileResponse, JSONResponse
+from pydantic import AfterValidator, AwareDatetime, StringConstraints, WithJsonSchema
 
 from clusterbayes import __version__
 from clusterbayes.errors import InputError, SettingsError
@@ -48,6 +48,10 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 PlainText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(plain_text)]
+#: A file or nothing; a form has no null, and whoever reads the description is to send a file.
+Upload = Annotated[
+    UploadFile | None, WithJsonSchema({"type": "string", "contentMediaType": "application/octet-stream"})
+]
 RunId = Annotated[int, Path(ge=1, le=_LARGEST, description="The run's id.")]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
@@ -61,6 +65,8 @@ _LARGE: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The form can't be read."},
     413: {"model": Problem, "description": "Too large."},
 }
+
+_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 
 
 def _runs(request: Request) -> Runs:
@@ -85,8 +91,8 @@ def health(request: Request) -> JSONResponse:
 def submit(
     request: Request,
     creator_id: Annotated[Integer, Form(alias="creatorId", description="The user it belongs to.")],
-    file: Annotated[UploadFile | None, File(description="The stars; left out, the observation's last input.")] = None,
-    control: Annotated[UploadFile | None, File(description="Field stars in the same bands.")] = None,
+    file: Annotated[Upload, File(description="The stars; left out, the observation's last input.")] = None,
+    control: Annotated[Upload, File(description="Field stars in the same bands.")] = None,
     settings: Annotated[str, Form(description="FitSettings as JSON.")] = "{}",
     name: Annotated[str | None, Form(description="Name of the analysis.")] = None,
     observation_id: Annotated[Integer | None, Form(alias="observationId")] = None,
@@ -117,8 +123,8 @@ def submit(
 def adopt(
     request: Request,
     tool_id: RunId,
-    file: Annotated[UploadFile | None, File(description="The stars; left out, the observation's last input.")] = None,
-    control: Annotated[UploadFile | None, File(description="Field stars in the same bands.")] = None,
+    file: Annotated[Upload, File(description="The stars; left out, the observation's last input.")] = None,
+    control: Annotated[Upload, File(description="Field stars in the same bands.")] = None,
     settings: Annotated[str, Form(description="FitSettings as JSON.")] = "{}",
     time_limit: Annotated[float | None, Form(alias="timeLimit", description="[s]")] = None,
 ) -> JSONResponse:
@@ -234,7 +240,7 @@ def _stored(request: Request, tool_id: int, name: str) -> tuple[StoredArtefact, 
         raise HTTPException(404, f"the file {name!r} of run {tool_id} is gone from the store") from None
 
 
-@router.get("/runs/{tool_id}/report", response_class=HTMLResponse, responses=_MISSING)
+@router.get("/runs/{tool_id}/report", response_class=FileResponse, responses={**_MISSING, **_PAGE})
 def show_report(
     request: Request,
     tool_id: RunId,
