@@ -144,7 +144,7 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     mapped = dict(options.columns or {})
     names = [*table.colnames, *mapped.values()]
     if layout_of(names) == SUMMARY:
-        remedy = "fit the table of the stars, and set the summary's values beside the result"
+        remedy = "fit the table of the stars, then place the summary in the result: clusterbayes compare RESULT SUMMARY"
         raise InputError("this is a summary of clusters: it holds no stars", source, remedy=remedy)
     table, filled = without_fillers(table, options.treatment, _identifying(table.colnames, mapped))
     if not is_long(names):

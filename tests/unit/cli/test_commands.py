@@ -12,25 +12,10 @@ import pytest
 from astropy.table import Table
 from unit.results.synthetic import TRUTH, make_result
 
-from clusterbayes.cli import main
 from clusterbayes.errors import FitCancelled, FitError
 from clusterbayes.model.simulate import SimulatedCluster
 
 ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png"}
-
-
-@pytest.fixture
-def run(capfd, monkeypatch):
-    """Run the command line as a user would; return exit code, standard output and standard error."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def inside(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        captured = capfd.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return inside
 
 
 @pytest.fixture

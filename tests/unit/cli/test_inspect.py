@@ -4,23 +4,8 @@ import numpy as np
 import pytest
 from unit.photometry.samples import SUMMARY, afterglow, afterglow_row
 
-from clusterbayes.cli import main
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.limits import stated_limit
-
-
-@pytest.fixture
-def run(capfd, monkeypatch, tmp_path):
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def inside(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        captured = capfd.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return inside
 
 
 @pytest.fixture
