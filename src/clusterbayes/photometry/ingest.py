@@ -38,6 +38,8 @@ from clusterbayes.photometry.treatment import Treatment, without_fillers
 
 __all__ = ["Ingested", "ReadOptions", "ingest", "remedy_for_few", "table_checksum"]
 
+# What a hard cut or a table of sources may need, whether or not it has errors.
+_KEPT_ROLES = ("pm_ra", "pm_dec", "distance", "distance_pc", "distance_kpc", "parallax")
 _ASTROMETRIC = ("parallax", "pm")  # names in `default_error` that are not observables
 
 
@@ -205,6 +207,7 @@ def _ingest_wide(table: Table, options: ReadOptions, source: str) -> Ingested:
     reasons = _drop_reasons(ids, observables, values).astype(object)
     cut_columns = _cut(reasons, options, table, columns, magnitudes, ruwe, source, notes)
     used = [*id_columns, *sky_columns, *parallaxes.columns, *motions.columns, *cut_columns]
+    used += [columns.roles[role] for role in _KEPT_ROLES if role in columns.roles]
     used += [name for one in measured for name in one.columns]
     used += [name for name in (REPEAT_FLAG,) if name in table.colnames]
     kept = table[list(dict.fromkeys(used))] if used else table

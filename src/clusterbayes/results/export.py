@@ -266,6 +266,9 @@ def sources_table(result: FitResult) -> Table:
         table[name].description, table[name].unit = description, unit
     for name in result.observables:
         table[name].unit = table[f"{name}_error"].unit = "mag"
+        if f"{name}_residual" in table.colnames:
+            table[f"{name}_residual"].unit = "mag"
+            table[f"{name}_residual"].description = f"{name} less what the isochrone gives the star, if a member"
     for name, words in descriptors(table.colnames, result.observables).items():
         table[name].meta["ucd"] = words
     return table

@@ -72,9 +72,9 @@ def dynamical_mass(dispersion: _Array, radius: _Array) -> _Array:
     """Return the dynamical mass, η σ² r / G with η = 9.75.
 
     The virial theorem, as Portegies Zwart, McMillan & Gieles (2010, ARA&A 48, 431) write it: for a cluster in
-    equilibrium, with the projected radius that holds half of it. The factor depends on how the stars are spread (10.2 for
-    a Plummer sphere), and number stands for mass. Unresolved binaries don't widen proper motions much, but field stars
-    and errors that are too small do: where σ is a small part of the errors, the mass is an upper limit.
+    equilibrium, with the projected radius that holds half of it. The factor depends on how the stars are spread (10.2
+    for a Plummer sphere), and number stands for mass. Unresolved binaries don't widen proper motions much, but field
+    stars and errors that are too small do: where σ is a small part of the errors, the mass is an upper limit.
 
     Parameters
     ----------

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from clusterbayes.bands import observable_matrix, parse_observable
 from clusterbayes.errors import SettingsError
-from clusterbayes.photometry.astrometry import numbers
+from clusterbayes.photometry.astrometry import numbers, read_distances
 from clusterbayes.photometry.columns import recognise
+from clusterbayes.photometry.layouts import layout_of
 from clusterbayes.photometry.sky import positions
 from clusterbayes.results.census import hr_table, luminosity_function, mass_function_table
 from clusterbayes.results.derived import Derived, DerivedOptions, derive
@@ -47,8 +48,9 @@ def astromancer_table(result: FitResult, options: DerivedOptions | None = None) 
     Returns
     -------
     Table
-        id, ra, dec [deg], distance [kpc] (the inverse parallax, where that is positive), pm_ra, pm_dec [mas/yr], each
-        band that the fitted observables determine with its error, p_member and member; masked where missing.
+        id, ra, dec [deg], distance [kpc] (the input's, else the inverse of a positive parallax), pm_ra, pm_dec
+        [mas/yr], each band that the fitted observables determine with its error, p_member and member; masked where
+        missing.
     """
     stars, columns = result.stars, recognise(result.stars.colnames, (options or DerivedOptions()).columns)
     table = Table({"id": np.asarray(stars["id"]).astype(str)})
@@ -59,8 +61,8 @@ def astromancer_table(result: FitResult, options: DerivedOptions | None = None) 
     def numbers_of(role: str) -> _Array:
         return numbers(stars, columns.roles[role], "stars") if role in columns.roles else nothing
 
-    parallax = numbers_of("parallax")
-    distance = np.divide(1.0, parallax, out=nothing.copy(), where=parallax > 0)
+    parsecs = read_distances(stars, columns.roles, layout_of(stars.colnames), "stars")
+    distance = nothing if parsecs is None else parsecs / 1000.0
     motion = {role: numbers_of(role) for role in ("pm_ra", "pm_dec")}
     for name, values, unit in (
         ("ra", ra, "deg"), ("dec", dec, "deg"), ("distance", distance, "kpc"), *(

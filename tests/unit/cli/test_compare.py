@@ -6,6 +6,11 @@ from unit.photometry.samples import SUMMARY
 from unit.results.synthetic import make_result
 
 
+@pytest.fixture(autouse=True)
+def inside_a_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return make_result().save(tmp_path_factory.mktemp("results") / "ngc1").parent

@@ -6,6 +6,11 @@ from astropy.table import Table
 from unit.results.test_derived import made
 
 
+@pytest.fixture(autouse=True)
+def inside_a_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return made().save(tmp_path_factory.mktemp("results") / "ngc1").parent

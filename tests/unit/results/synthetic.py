@@ -144,6 +144,7 @@ def make_result(
     stars["drop_reason"] = np.where(stars["used"], "", reasons)
     for k, name in enumerate(observables):
         stars[name], stars[f"{name}_error"] = values[:, k], errors[:, k]
+        stars[f"{name}_residual"] = 0.8 * errors[:, k] * np.sin(np.arange(n_input))
     stars["note"] = np.where(np.arange(n_input) % 7 == 0, "spektroskopisch – ja", "")
     stars = stars[order]
     return FitResult(
