@@ -22,7 +22,7 @@ from scipy.special import logsumexp
 from clusterbayes.errors import ClusterBayesError, InputError, SettingsError
 from clusterbayes.photometry.cells import as_numbers, as_text
 from clusterbayes.photometry.layouts import SUMMARY, layout_of
-from clusterbayes.photometry.readers import read_table
+from clusterbayes.photometry.readers import read_table, with_line
 from clusterbayes.results.derived import galactic
 from clusterbayes.results.result import FitResult
 
@@ -285,11 +285,11 @@ def read_summaries(path: str | Path) -> list[Answer]:
             expected="columns such as name, distance, log_age, metallicity, e(b-v)",
             remedy="give values by name instead, e.g. log_age=7.3 distance=1980",
         )  # fmt: skip
-    numbers = {
-        key: as_numbers(table[names[key]], names[key], str(path))
-        for key in (*_COLUMNS, "ra", "dec", "l")
-        if key in names
-    }
+    wanted = [key for key in (*_COLUMNS, "ra", "dec", "l") if key in names]
+    try:
+        numbers = {key: as_numbers(table[names[key]], names[key], str(path)) for key in wanted}
+    except InputError as error:
+        raise with_line(error, path) from None
     titles = as_text(table[names["name"]]) if "name" in names else None
     answers = []
     for row in range(len(table)):
@@ -306,6 +306,8 @@ def read_summaries(path: str | Path) -> list[Answer]:
 def _wrong_longitude(numbers: Mapping[str, _Array], row: int) -> tuple[str, ...]:
     if not all(key in numbers and np.isfinite(numbers[key][row]) for key in ("ra", "dec", "l")):
         return ()
+    if abs(numbers["dec"][row]) > 90.0:
+        return (f"dec {numbers['dec'][row]:g} is no declination",)
     true = float(galactic(numbers["ra"][row], numbers["dec"][row])[0])
     given = float(numbers["l"][row])
     if abs((given - true + 180.0) % 360.0 - 180.0) < _WRONG_LONGITUDE:

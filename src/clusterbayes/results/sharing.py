@@ -6,7 +6,7 @@ VOTable or CSV.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from clusterbayes.bands import observable_matrix, parse_observable
 from clusterbayes.errors import SettingsError
 from clusterbayes.photometry.astrometry import numbers, read_distances
 from clusterbayes.photometry.columns import recognise
-from clusterbayes.photometry.layouts import layout_of
+from clusterbayes.photometry.layouts import SOURCES, layout_of
 from clusterbayes.photometry.sky import positions
 from clusterbayes.results.census import hr_table, luminosity_function, mass_function_table
 from clusterbayes.results.derived import Derived, DerivedOptions, derive
@@ -61,7 +61,7 @@ def astromancer_table(result: FitResult, options: DerivedOptions | None = None) 
     def numbers_of(role: str) -> _Array:
         return numbers(stars, columns.roles[role], "stars") if role in columns.roles else nothing
 
-    parsecs = read_distances(stars, columns.roles, layout_of(stars.colnames), "stars")
+    parsecs = _distances(stars, columns.roles)
     distance = nothing if parsecs is None else parsecs / 1000.0
     motion = {role: numbers_of(role) for role in ("pm_ra", "pm_dec")}
     for name, values, unit in (
@@ -75,6 +75,14 @@ def astromancer_table(result: FitResult, options: DerivedOptions | None = None) 
     with np.errstate(invalid="ignore"):
         table["member"] = (p >= MEMBER_THRESHOLD).astype(int)
     return table
+
+
+def _distances(stars: Table, roles: Mapping[str, str]) -> _Array | None:
+    """Return distances [pc]; of a column without a unit nobody knows what it means, then the parallax serves."""
+    layout = layout_of(stars.colnames)
+    if layout != SOURCES and "distance" in roles and stars[roles["distance"]].unit is None:
+        roles = {role: column for role, column in roles.items() if role != "distance"}
+    return read_distances(stars, roles, layout, "stars")
 
 
 def _band_columns(result: FitResult) -> list[tuple[str, _Array, str]]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from scipy.stats import chi2, kstest
+from unit.photometry.fuzzing import mutated
 from unit.photometry.samples import SOURCES, SUMMARY
 from unit.results.synthetic import TRUTH, make_result
 
-from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.errors import ClusterBayesError, InputError, SettingsError
 from clusterbayes.results.compare import (
     Answer,
     central_level,
@@ -141,10 +144,27 @@ def test_a_summary_is_read_in_our_units_and_its_longitude_is_checked(tmp_path):
     )
 
 
+def test_a_bad_cell_is_named_with_its_line(tmp_path):
+    with pytest.raises(InputError, match=r"s.csv.*line 3.*log_age"):
+        read_summaries(summary(tmp_path / "s.csv", ("a", "1,7,,"), ("b", "1,old,,")))
+
+
 def test_other_tables_are_no_summaries(tmp_path):
     (tmp_path / "s.csv").write_text(SOURCES)
     with pytest.raises(InputError, match="no summary of Astromancer"):
         read_summaries(tmp_path / "s.csv")
+
+
+def test_damaged_summaries_are_read_or_refused(tmp_path):
+    outcomes = set()
+    for number in range(200):
+        (tmp_path / "s.csv").write_bytes(mutated(random.Random(number), [SUMMARY.encode()]))
+        try:
+            outcomes.add(type(read_summaries(tmp_path / "s.csv")))
+        except ClusterBayesError as error:
+            assert "s.csv" in str(error)
+            outcomes.add(type(error))
+    assert outcomes == {list, InputError}
 
 
 def test_a_class_is_one_table_and_a_broken_file_is_one_row(result, tmp_path):
