@@ -48,6 +48,7 @@ _REGIONS = (0.68, 0.90, 0.99)
 _MOST_DRAWS = 2000  # of which every pair is looked at
 # Widths of Scott's rule: with 1, chance moves a level in six dimensions by 0.1, with 2, the middle of a ring is filled.
 _SMOOTHING = 1.5
+_FLAT = 1e-9  # smallest share of a variance that counts as one of its own
 _WRONG_LONGITUDE = 1.0  # deg
 _NOT = {"verdict": "not compared", "level": np.nan}
 # Columns of a table of answers, before and after the values.
@@ -129,7 +130,7 @@ class Comparison:
         worst = max(self.parameters, key=Placed.how_far_off)
         if self.level <= _REGIONS[1]:
             return text
-        if worst.level > _REGIONS[1]:
+        if max(placed.level for placed in self.parameters) > _REGIONS[1]:
             side = "high" if worst.value > worst.median else "low"
             return f"{text} The farthest off is {worst.name}, too {side}."
         return f"{text} Each alone would do: it is their combination that does not fit the stars."
@@ -182,13 +183,21 @@ def joint_level(draws: _Array, point: _Array) -> tuple[float, float]:
         Share of the draws at which the density is higher than at the point.
     distance : float
         Mahalanobis distance of the point from the mean of the draws.
+
+    Raises
+    ------
+    SettingsError
+        If some parameters follow from the others, so that all draws lie in a plane.
     """
     step = -(-len(draws) // _MOST_DRAWS)
     draws = draws[::step]
     size, n = draws.shape
-    factor = np.linalg.cholesky(np.atleast_2d(np.cov(draws, rowvar=False)))
-    mean = draws.mean(axis=0)
-    flat, at = (np.linalg.solve(factor, (part - mean).T).T for part in (draws, point[None, :]))
+    mean, scale = draws.mean(axis=0), draws.std(axis=0)
+    correlation = np.atleast_2d(np.corrcoef(draws, rowvar=False))
+    if size <= n or not np.linalg.eigvalsh(correlation)[0] > _FLAT:
+        raise SettingsError("some of these parameters follow from the others", remedy="leave one of them out")
+    factor = np.linalg.cholesky(correlation)
+    flat, at = (np.linalg.solve(factor, ((part - mean) / scale).T).T for part in (draws, point[None, :]))
     width = _SMOOTHING * size ** (-1.0 / (n + 4))
 
     def log_density(points: _Array) -> _Array:
@@ -218,7 +227,8 @@ def compare(result: FitResult, answer: Answer) -> Comparison:
     Raises
     ------
     SettingsError
-        If a parameter is unknown, two values say the same thing, a value is impossible, or nothing is left to compare.
+        If a parameter is unknown, two values say the same thing or one follows from others, a value is impossible, or
+        nothing is left to compare.
     """
     placed, columns, notes = [], {}, []
     summary = result.summary()

@@ -47,11 +47,11 @@ def test_central_levels():
 def test_joint_level_of_a_normal_posterior_is_that_of_its_ellipse(radius):
     mix = np.array([[1.0, 0.0, 0.0], [0.8, 0.3, 0.0], [-5.0, 2.0, 0.7]])
     point = mix @ [0, radius, 0] + 7.0
-    found = [joint_level(np.random.default_rng(seed).normal(size=(2000, 3)) @ mix.T + 7.0, point) for seed in range(8)]
+    found = [joint_level(np.random.default_rng(seed).normal(size=(1000, 3)) @ mix.T + 7.0, point) for seed in range(8)]
     levels, distances = np.array(found).T
-    assert distances.mean() == pytest.approx(radius, abs=0.04)
+    assert distances.mean() == pytest.approx(radius, abs=0.05)
     # One level scatters by 0.04, by the draws' mean and by the estimate of their density.
-    assert levels.mean() == pytest.approx(chi2.cdf(radius**2, 3), abs=0.04)
+    assert levels.mean() == pytest.approx(chi2.cdf(radius**2, 3), abs=0.05)
 
 
 def bent(rng, n):
@@ -126,6 +126,7 @@ def test_what_was_held_is_not_compared(result):
     ({"distance": -2.0}, "above 0"),
     ({"mh": np.inf}, "finite"),
     ({"alpha_1": 1.3}, "was held"),
+    ({"binary_frac": 0.4, "log_age": 9.0, "binary_frac_q05": 0.2}, "follow from the others"),
     ({}, "nothing can be compared"),
 ])  # fmt: skip
 def test_impossible_answers(result, values, told):
