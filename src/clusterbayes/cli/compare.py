@@ -63,12 +63,10 @@ def compare(
     """
     from clusterbayes.cli.show import warn_if_not_converged
     from clusterbayes.results import FitResult
-    from clusterbayes.results.export import table_format
+    from clusterbayes.results.export import check_output_file
 
     if out is not None:
-        table_format(out)
-        if out.exists() and not overwrite:
-            raise SettingsError("the file exists", str(out), remedy="choose another name, or give --overwrite")
+        check_output_file(out, overwrite)
     fit = FitResult.load(result)
     warn_if_not_converged(error_console(), fit)
     alone = _alone(answers)

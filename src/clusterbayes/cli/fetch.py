@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from clusterbayes.cli.console import error_console, guarded
-from clusterbayes.errors import SettingsError
 
 __all__ = ["fetch"]
 
@@ -57,12 +56,10 @@ def fetch(
     """
     from clusterbayes.isochrones.cache import cache_folder
     from clusterbayes.photometry.fetch import Region, fetch_cached, resolve_place
-    from clusterbayes.results.export import table_format, write_table
+    from clusterbayes.results.export import check_output_file, write_table
 
     target = out or Path(f"{place.replace(' ', '_').replace('/', '_')}.ecsv")
-    table_format(target)
-    if target.exists() and not overwrite:
-        raise SettingsError("the file exists", str(target), remedy="choose another name, or give --overwrite")
+    check_output_file(target, overwrite)
     ra, dec = resolve_place(place)
     outer = 2.5 * radius if field_radius is None else field_radius or None
     table, kept = fetch_cached(

@@ -62,11 +62,9 @@ def match(
     """
     from clusterbayes.photometry.crossmatch import match as pair
     from clusterbayes.photometry.crossmatch import merge, read_catalogue
-    from clusterbayes.results.export import table_format, write_table
+    from clusterbayes.results.export import check_output_file, write_table
 
-    table_format(out)
-    if out.exists() and not overwrite:
-        raise SettingsError("the file exists", str(out), remedy="choose another name, or give --overwrite")
+    check_output_file(out, overwrite)
     years = _two_years(epochs)
     one = read_catalogue(first, columns=parse_columns(column_map), epoch=years[0])
     two = read_catalogue(second, columns=parse_columns(column_map_2), epoch=years[1])
