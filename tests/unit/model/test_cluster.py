@@ -143,6 +143,14 @@ class TestStars:
             assert np.median(np.abs(stars.expected[single, a] - on_curve)) < 0.01
         assert single.sum() >= 3
 
+    def test_expected_observables_are_in_the_photometrys_order(self, mock):
+        table, _, _ = mock
+        photometry = photometry_of(table, ("BP-RP", "G"))  # the model has G in front
+        model = make_model(photometry, faint=15.0)
+        stars = model.star_properties(at_truth(model))
+        pull = ((photometry.values - stars.expected) / photometry.errors)[np.asarray(table["is_member"])]
+        assert np.median(np.abs(pull), axis=0) == pytest.approx([0.4, 0.4], abs=0.4)
+
     def test_missing_observables_are_expected_too(self, mock):
         table, full, theta = mock
         gaps = table.copy()
