@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clusterbayes import __version__
-from clusterbayes.cli import demo, export, fit, grid, inspect, service, simulate
+from clusterbayes.cli import compare, demo, export, fetch, fit, grid, inspect, match, service, simulate
 
 __all__ = ["app", "main"]
 
@@ -24,9 +24,12 @@ app = typer.Typer(
 )
 app.command("fit", no_args_is_help=True)(fit.fit)
 app.command("inspect", no_args_is_help=True)(inspect.inspect)
+app.command("fetch", no_args_is_help=True)(fetch.fetch)
+app.command("match", no_args_is_help=True)(match.match)
 app.command("simulate", no_args_is_help=True)(simulate.simulate)
 app.command("export", no_args_is_help=True)(export.export)
 app.command("derive", no_args_is_help=True)(export.derive)
+app.command("compare", no_args_is_help=True)(compare.compare)
 app.command("demo")(demo.demo)
 app.add_typer(grid.app, name="grid")
 app.command("worker", no_args_is_help=True)(service.worker)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from clusterbayes.cli.console import guarded
+from clusterbayes.cli.cutting import CutModeOption, Cutter, DistanceRangeOption, PmEllipseOption
 from clusterbayes.cli.options import parse_center, parse_default_error, parse_numbers, parse_pairs
 from clusterbayes.cli.reading import (
     DATA_PANEL,
@@ -149,6 +150,9 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    pm_ellipse: PmEllipseOption = None,
+    distance_range: DistanceRangeOption = None,
+    hard_cut: CutModeOption = "apply",
     positions: Annotated[
         bool,
         typer.Option(
@@ -345,6 +349,7 @@ def fit(
         },
         sampling={key: value for key, value in (("max_steps", steps), ("n_threads", threads)) if value is not None},
         control=control,
+        cut=Cutter(pm_ellipse, distance_range, hard_cut),
     )
     if (center is None) != (radius is None):
         raise SettingsError("--center and --radius belong together", remedy="give both, or neither")

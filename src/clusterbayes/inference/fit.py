@@ -495,7 +495,9 @@ def _star_table(photometry: Photometry, stars: StarProperties) -> Table:
     table["used"] = np.isin(np.arange(n), photometry.input_row)
     table["drop_reason"] = np.asarray(photometry.drop_reason).astype(str)
     for a, observable in enumerate(photometry.observables):
-        for suffix, source in (("", photometry.values), ("_error", photometry.errors)):
+        for suffix, source in (
+            ("", photometry.values), ("_error", photometry.errors), ("_residual", photometry.values - stars.expected)
+        ):  # fmt: skip
             column = np.full(n, np.nan)
             column[photometry.input_row] = source[:, a]
             table[observable.name + suffix] = column
