@@ -10,15 +10,16 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from clusterbayes.errors import ClusterBayesError
+from clusterbayes.errors import ClusterBayesError, SettingsError
 
-__all__ = ["error_console", "guarded", "messages", "output_console"]
+__all__ = ["error_console", "guarded", "messages", "needs", "output_console"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +50,13 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(130) from None
 
     return inside
+
+
+def needs(extra: str, module: str) -> None:
+    """Raise SettingsError if a module of one of the package's extras is not installed."""
+    if find_spec(module) is None:
+        remedy = f"pip install 'clusterbayes[{extra}]'"
+        raise SettingsError(f"this command needs the extra '{extra}', which is not installed", remedy=remedy)
 
 
 class _ConsoleHandler(logging.Handler):

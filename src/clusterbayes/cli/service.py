@@ -7,13 +7,12 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.console import error_console, guarded, needs
 from clusterbayes.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -51,16 +50,10 @@ StoreOption = Annotated[
 database_app = typer.Typer(no_args_is_help=True, help="The tables of a service, and what is in them.")
 
 
-def _needs(extra: str, module: str) -> None:
-    if find_spec(module) is None:
-        remedy = f"pip install 'clusterbayes[{extra}]'"
-        raise SettingsError(f"this command needs the extra '{extra}', which is not installed", remedy=remedy)
-
-
 @contextmanager
 def _opened(url: str, store: Path | None) -> Iterator[tuple[Database, FolderStore]]:
     """Open a database and its store, and close the database again."""
-    _needs("database", "sqlalchemy")
+    needs("database", "sqlalchemy")
     from clusterbayes.records.database import Database
     from clusterbayes.records.store import FolderStore
 
@@ -131,8 +124,8 @@ def serve(
 
     [cyan]clusterbayes serve --database-url sqlite:///runs.db[/]
     """
-    _needs("http", "fastapi")
-    _needs("http", "uvicorn")
+    needs("http", "fastapi")
+    needs("http", "uvicorn")
     tokens = _tokens(token_file)
     if host not in (_LOOPBACK, "localhost", "::1") and not tokens:
         raise SettingsError(
@@ -155,7 +148,7 @@ def serve(
 @guarded
 def upgrade(database_url: UrlOption) -> None:
     """Make the tables, or bring them up to date."""
-    _needs("database", "sqlalchemy")
+    needs("database", "sqlalchemy")
     from clusterbayes.records.database import Database
 
     with closing(Database.open(database_url, create=True)) as database:
