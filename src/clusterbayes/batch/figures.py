@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from clusterbayes.batch.comparison import Comparison
-from clusterbayes.results.plots.style import INK, ISOCHRONE, new_figure, parameter_label, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["comparison_image", "distribution_image"]
 
@@ -33,16 +34,17 @@ def distribution_image(rows: Iterable[Mapping[str, Any]]) -> str | None:
         Of a summary. Fits that did not converge are drawn on top in grey.
     """
     done = [row for row in rows if row["status"] == "done"]
-    return _encoded(_histograms(done)) if done else None
+    return _drawn(_histograms, done) if done else None
 
 
 def comparison_image(comparisons: Sequence[Comparison]) -> str | None:
     """Return fitted against reference values as PNG in base 64; None if there is nothing to compare."""
-    return _encoded(_against(comparisons[:_MOST])) if comparisons else None
+    return _drawn(_against, comparisons[:_MOST]) if comparisons else None
 
 
-@styled
 def _histograms(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    from clusterbayes.results.plots.style import new_figure, parameter_label
+
     figure = new_figure(11.0, 5.6)
     good = np.array([bool(row.get("converged")) for row in rows])
     for ax, (name, unit) in zip(figure.subplots(2, 3).flat, _SHOWN.items(), strict=True):
@@ -73,8 +75,9 @@ def _edges(values: NDArray[np.float64], logarithmic: bool) -> NDArray[np.float64
     return np.linspace(low - margin, high + margin, number + 1)
 
 
-@styled
 def _against(comparisons: Sequence[Comparison]) -> Figure:
+    from clusterbayes.results.plots.style import INK, ISOCHRONE, new_figure, parameter_label
+
     n_column = min(3, len(comparisons))
     n_row = math.ceil(len(comparisons) / n_column)
     figure = new_figure(3.7 * n_column, 3.4 * n_row)
@@ -95,7 +98,10 @@ def _against(comparisons: Sequence[Comparison]) -> Figure:
     return figure
 
 
-def _encoded(figure: Figure) -> str:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=_DPI)
-    return base64.b64encode(content.getvalue()).decode("ascii")
+def _drawn(draw: Callable[[Any], Figure], content: Any) -> str:
+    """Return a picture in the common look as PNG in base 64."""
+    from clusterbayes.results.plots.style import styled
+
+    file = io.BytesIO()
+    styled(draw)(content).savefig(file, format="png", dpi=_DPI)
+    return base64.b64encode(file.getvalue()).decode("ascii")

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from clusterbayes.batch.comparison import Comparison, Reference, compare
+from clusterbayes.batch.figures import comparison_image, distribution_image
 from clusterbayes.batch.fitting import QUALITIES
 from clusterbayes.batch.states import DONE, FAILED, Places
 from clusterbayes.batch.summary import Summary
@@ -58,8 +59,6 @@ def write_report(summary: Summary, reference: Reference | None = None) -> Path:
 
 
 def _write_page(summary: Summary, reference: Reference | None) -> Path:
-    from clusterbayes.batch.figures import comparison_image, distribution_image  # matplotlib is only needed here
-
     comparisons = [] if reference is None else compare(summary.rows, reference)
     figure = distribution_image(summary.rows)
     page = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
