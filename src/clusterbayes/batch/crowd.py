@@ -101,14 +101,16 @@ class Crowd:
             return None
         if future.status == "cancelled" or not self._alive():
             raise _gone(self._client)
+        row, error = None, None
         try:
-            error = future.exception(timeout=_FETCHING)
-            row = None if error is not None else future.result(timeout=_FETCHING)
+            row = future.result(timeout=_FETCHING)
         except TimeoutError:
             future.add_done_callback(self._ended.put)
             return None
         except CancelledError:
             raise _gone(self._client) from None
+        except Exception as problem:  # whatever the job's end raised, or KilledWorker
+            error = problem
         _, task, rank = self.waiting.pop(future.key)
         return Ended(task, rank, row, error)
 

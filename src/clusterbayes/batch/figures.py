@@ -88,9 +88,8 @@ def _against(comparisons: Sequence[Comparison]) -> Figure:
                 found.reference[chosen], found.fitted[chosen], yerr=found.fitted_sigma[chosen],
                 xerr=np.nan_to_num(found.reference_sigma[chosen]), fmt="o", ms=3, lw=0.8, color=colour,
             )  # fmt: skip
-        both = np.concatenate([found.reference, found.fitted])
-        ends = [both.min(), both.max()]
-        ax.plot(ends, ends, color=ISOCHRONE, lw=1.0, zorder=0)
+        middle = float(found.reference.mean())
+        ax.axline((middle, middle), slope=1.0, color=ISOCHRONE, lw=1.0, zorder=0)
         ax.set_xlabel(f"reference {parameter_label(found.parameter)}")
         ax.set_ylabel(parameter_label(found.parameter))
     for ax in list(figure.axes)[len(comparisons) :]:

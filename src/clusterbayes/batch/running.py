@@ -22,7 +22,7 @@ from clusterbayes.batch.guard import Limits
 from clusterbayes.batch.jobs import Job, job_seed, with_folders
 from clusterbayes.batch.states import DONE, Places, State, held, job_identity, read_state
 from clusterbayes.batch.summary import Summary
-from clusterbayes.batch.work import STOPPED, FitFunction, Task, failure_row, reason_of, record_failure
+from clusterbayes.batch.work import STOPPED, FitFunction, Task, failure_row, is_settled, reason_of, record_failure
 from clusterbayes.errors import BatchError, CheckpointError, ClusterBayesError, FitCancelled, SettingsError
 from clusterbayes.inference.identity import differences
 
@@ -195,13 +195,13 @@ def _carry_out(tasks: list[Task], crowd: Crowd, summary: Summary, watch: _Watch)
             if ended is None:
                 continue
             row = _row_of(ended.task, ended.row, ended.error)
-            if row is None:  # its worker died
+            if row is None:  # its worker died, and it was not the job's own end
                 folder = ended.task.folder
                 lost[folder] = lost.get(folder, 0.0) + _blame(ended.task)
-                if lost[folder] <= watch.options.losses:
+                if math.floor(lost[folder]) <= watch.options.losses:
                     crowd.submit(ended.task, ended.rank)
                     continue
-                row = record_failure(ended.task, "worker_lost", f"its worker died {math.ceil(lost[folder])} times")
+                row = record_failure(ended.task, "worker_lost", f"its worker died {math.floor(lost[folder])} times")
             _take(row, summary, watch)
     except (FitCancelled, KeyboardInterrupt):
         watch.stop.touch()
@@ -232,7 +232,8 @@ def _row_of(task: Task, row: dict[str, Any] | None, error: BaseException | None)
     if error is None:
         return row
     if Crowd.is_loss(error):
-        return None
+        state = read_state(task.places.folder(task.folder))
+        return state.row if state is not None and is_settled(state, task) else None
     return record_failure(task, "bug", f"{type(error).__name__}: {error}", error)
 
 

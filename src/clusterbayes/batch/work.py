@@ -33,7 +33,17 @@ from clusterbayes.errors import (
 from clusterbayes.inference.checkpoint import discard
 from clusterbayes.records import failed_record, write_failure
 
-__all__ = ["REASONS", "STOPPED", "FitFunction", "Task", "failure_row", "reason_of", "record_failure", "run_job"]
+__all__ = [
+    "REASONS",
+    "STOPPED",
+    "FitFunction",
+    "Task",
+    "failure_row",
+    "is_settled",
+    "reason_of",
+    "record_failure",
+    "run_job",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +148,7 @@ def run_job(task: Task) -> dict[str, Any]:
         if not got:
             return _stopped(task)
         state = read_state(task.places.folder(task.folder))
-        if state is not None and _settled(state, task):
+        if state is not None and is_settled(state, task):
             return state.row
         begun = task.places.begun(task.folder)
         begun.touch()
@@ -148,7 +158,7 @@ def run_job(task: Task) -> dict[str, Any]:
         return row
 
 
-def _settled(state: State, task: Task) -> bool:
+def is_settled(state: State, task: Task) -> bool:
     """Whether somebody else has ended this job since it was handed out: done, or failed in the same run."""
     return state.identity == task.identity and (state.status == DONE or state.run == task.run)
 

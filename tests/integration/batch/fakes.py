@@ -65,11 +65,11 @@ def _sleep(task, cancel, steps, seconds):
 def _greedy(task, cancel, steps):
     """Take more and more memory until somebody minds."""
     taken = []
-    while len(taken) < 60:
-        if cancel():
-            raise FitCancelled("cancelled", "sample")
-        taken.append(np.ones(4_000_000))
-        time.sleep(0.05)
+    while not cancel():
+        if len(taken) < 15:
+            taken.append(np.ones(12_000_000))
+        time.sleep(0.02)
+    raise FitCancelled("cancelled", "sample")
 
 
 def _deaf(task, cancel, steps):
