@@ -10,6 +10,7 @@ import csv
 import os
 import re
 import secrets
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -151,13 +152,16 @@ class _FitsSource:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with fits.open(path, memmap=True) as units:
+        with warnings.catch_warnings(), fits.open(path, memmap=True) as units:
+            warnings.simplefilter("ignore")  # a file that ends too early is refused below
             number = next((i for i, unit in enumerate(units) if isinstance(unit, fits.BinTableHDU)), None)
             if number is None:
                 raise InputError("there is no binary table in this FITS file", str(path))
             unit = units[number]
             self._number, self._header, self.names = number, unit.header.copy(strip=False), list(unit.columns.names)
             self._offset = unit.fileinfo()["datLoc"]
+        if self._offset + self._header["NAXIS1"] * self._header["NAXIS2"] > path.stat().st_size:
+            raise InputError("this FITS file ends too early", str(path), remedy="fetch it again")
         if self._header["PCOUNT"]:
             remedy = "leave out columns with arrays of varying length"
             raise InputError("this table can't be parted", str(path), remedy=remedy)
@@ -175,8 +179,6 @@ class _FitsSource:
             file.seek(self._offset)
             for labels in self.labels(column):
                 content = file.read(width * labels.size)
-                if len(content) < width * labels.size:
-                    raise InputError("this FITS file ends too early", str(self.path), remedy="fetch it again")
                 yield labels, np.frombuffer(content, np.dtype((np.void, width)))
 
     def take(self, chunk: Chunk, index: np.ndarray) -> Chunk:

@@ -24,7 +24,7 @@ from clusterbayes.batch.jobs import job_seed
 from clusterbayes.batch.summary import read_summary
 from clusterbayes.errors import BatchError, FitCancelled
 
-KILLS = int(os.environ.get("CLUSTERBAYES_KILLS", "3"))
+KILLS = int(os.environ.get("CLUSTERBAYES_KILLS", "2"))
 LONG = 120.0  # s, for a machine that is busy with other things
 TESTS = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
@@ -74,22 +74,24 @@ def processes():
     for process in started:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def test_faults_stay_with_their_cluster_and_only_they_are_done_again(tmp_path):
-    words = ("sleep 0.3", "plain", "bad", "broken", "bug", "die 1", "die 9", "greedy", "deaf")
+    words = ("sleep 0.3", "plain", "bad", "broken", "bug", "die 1", "die 9", "greedy")
     fakes.jobs(tmp_path / "tables", *words)
-    summary = run(tmp_path, n_workers=2, losses=1, limits=Limits(6.0, 0.9e9, grace=0.5))
+    summary = run(tmp_path, n_workers=2, losses=1, limits=Limits(None, 0.9e9))
     reasons = {row["folder"]: row.get("reason") for row in summary.rows}
     assert reasons == {
         "sleep_0": "", "plain_1": "", "bad_2": "input", "broken_3": "fit", "bug_4": "bug", "die_5": "",
-        "die_6": "worker_lost", "greedy_7": "memory_limit", "deaf_8": "time_limit",
+        "die_6": "worker_lost", "greedy_7": "memory_limit",
     }  # fmt: skip
-    assert begun(tmp_path, "die_5") == 2 and begun(tmp_path, "die_6") == 2 and begun(tmp_path, "deaf_8") == 1
+    assert begun(tmp_path, "die_5") == 2 and begun(tmp_path, "die_6") == 2
     record = json.loads((tmp_path / "out" / "clusters" / "bad_2" / "record.json").read_text())
     assert record["record"]["status"] == "failed" and "too few stars" in str(record["record"]["errorMessages"])
-    assert summary.count()["done"] == 3 and summary.count()["failed"] == 6
+    assert summary.count()["done"] == 3 and summary.count()["failed"] == 5
 
     done = {name: begun(tmp_path, name) for name in ("sleep_0", "plain_1", "die_5")}
     for name in reasons.keys() - done.keys():
@@ -105,12 +107,12 @@ def test_faults_stay_with_their_cluster_and_only_they_are_done_again(tmp_path):
 
 def test_a_run_that_is_killed_at_random_moments_goes_on(tmp_path, processes):
     """SIGKILL to the process that runs the batch: its workers end with it, steps are lost, but no job that is done."""
-    names = {f"sleep_{number}" for number in range(6)}
+    names = {f"sleep_{number}" for number in range(3 + KILLS)}
     fakes.jobs(tmp_path / "tables", *["sleep 0.8"] * len(names))
     rng = np.random.default_rng(3)
     kills, seen = 0, {}
     while True:
-        processes.append(process := start(tmp_path))
+        processes.append(process := start(tmp_path, workers=1))
         if kills < KILLS:
             before = _steps(tmp_path)
             until(lambda before=before: _steps(tmp_path) > before, process)
@@ -126,8 +128,8 @@ def test_a_run_that_is_killed_at_random_moments_goes_on(tmp_path, processes):
     assert kills == KILLS
     assert numbers(tmp_path) == expected(names)
     assert {name: begun(tmp_path, name) for name in seen} == seen, "a job that was done was begun again"
-    steps = _steps(tmp_path)
-    assert 8 * len(names) <= steps <= 8 * len(names) + 2 * 2 * kills, "work that was kept was done again"
+    # A kill may fall between a step and its note, or between its note and the next.
+    assert abs(_steps(tmp_path) - 8 * len(names)) <= kills, "work that was kept was done again"
     assert not list((tmp_path / "out").glob("clusters/.*"))
 
 
