@@ -146,6 +146,15 @@ def _gone(client: Client) -> BatchError:
     return BatchError("the scheduler is gone", address, remedy="start one, and run the same again to go on")
 
 
+def _check_threads(client: Client) -> None:
+    """Refuse workers that would do two jobs in one process, where one could end the other."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    for address, about in workers.items():
+        if about["nthreads"] != 1:
+            remedy = "start workers with --nthreads 1, and more of them"
+            raise BatchError(f"this worker has {about['nthreads']} threads, but fits need one each", address, remedy)
+
+
 @contextmanager
 def connected(client: Client | None, n_workers: int | None, cancel: Callable[[], bool]) -> Iterator[Crowd]:
     """Yield the workers of a client, or of a cluster of processes on this machine that ends with the block.
@@ -161,11 +170,12 @@ def connected(client: Client | None, n_workers: int | None, cancel: Callable[[],
     Raises
     ------
     BatchError
-        If dask.distributed is not installed, or the client is not connected.
+        If dask.distributed is not installed, the client is not connected, or its workers have several threads.
     """
     if client is not None:
         if client.status != "running":
             raise _gone(client)
+        _check_threads(client)
         yield Crowd(client)
         return
     try:

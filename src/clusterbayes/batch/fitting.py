@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from astropy.table import Table
 
 from clusterbayes.batch.jobs import Job
 from clusterbayes.batch.work import Task
-from clusterbayes.errors import InputError
+from clusterbayes.errors import GridError, InputError, SettingsError
 from clusterbayes.inference.fit import fit_cluster
 from clusterbayes.inference.sampler import SamplingOptions
 from clusterbayes.photometry import Photometry
@@ -78,15 +79,27 @@ def fit_and_write(task: Task, folder: Path, cancel: Callable[[], bool]) -> dict[
     Raises
     ------
     ClusterBayesError
-        As `Photometry.read` and `fit_cluster`; InputError if the table is no longer what it was.
+        As `Photometry.read` and `fit_cluster`; InputError if the table is no longer what it was, SettingsError or
+        GridError if this worker's package or isochrones are others than those of whoever runs the batch.
     """
+    _check_version(task.identity["package_version"])
     photometry, control, fitting = read_job(task.job)
     if photometry.checksum != task.identity["table"]:
         raise InputError("the table changed while the batch was running", str(task.job.table), remedy="run it again")
     arguments = {**fitting, "seed": task.seed, "checkpoint": task.checkpoint, "cancel": cancel}
     result = fit_cluster(photometry, control=control, **arguments)
+    grid = result.provenance["grid"]
+    if grid["file_digest"] != task.identity["grid"]["digest"]:
+        raise GridError("this worker has another grid of that name", grid["name"], remedy="give all the same file")
     write_outputs(result, folder, name=task.job.name, title=task.job.name)
     return summary_row(result, task.job.name)
+
+
+def _check_version(wanted: str) -> None:
+    here = metadata.version("clusterbayes")
+    if here != wanted:
+        problem = f"this worker has clusterbayes {here}, and whoever runs the batch {wanted}"
+        raise SettingsError(problem, remedy="install the same version everywhere")
 
 
 def summary_row(result: FitResult, name: str) -> dict[str, Any]:

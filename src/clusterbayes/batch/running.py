@@ -118,6 +118,7 @@ def fit_many(
     with held(places.lock, wait=lambda: False) as got, closing(progress):
         if not got:
             raise BatchError("another process runs this batch", str(places.out), remedy="wait for it, or stop it")
+        places.tidy(finished=False)
         summary = Summary(places.out, by_folder)
         tasks = _plan(by_folder, places, summary, options)
         progress.begin(len(by_folder), len(by_folder) - len(tasks))
@@ -127,6 +128,7 @@ def fit_many(
                     _carry_out(tasks, crowd, summary, _Watch(options, progress, cancel, places.stop(tasks[0].run)))
         finally:
             summary.write()
+        places.tidy(finished=True)
         return summary
 
 

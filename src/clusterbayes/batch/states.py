@@ -74,9 +74,18 @@ class Places:
         return self.out / f".stop-{run}"
 
     def make(self) -> None:
-        """Make the folders, and remove what ended runs have left behind."""
+        """Make the folders."""
         for folder in (self.clusters, self.out / "checkpoints"):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def tidy(self, *, finished: bool) -> None:
+        """Remove what ended runs have left; once all jobs are finished, also the files that say who does which."""
+        patterns = [(self.out, ".stop-*")]
+        if finished:
+            patterns += [(self.out / "checkpoints", pattern) for pattern in (".*.lock", ".*.begun")]
+        for folder, pattern in patterns:
+            for litter in folder.glob(pattern):
+                litter.unlink(missing_ok=True)
 
     def staging(self, name: str) -> Path:
         """Return a hidden folder beside that of a cluster; it is not made."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 from astropy.table import Table
@@ -22,7 +23,7 @@ LONG = 240.0
 WORDS = (
     "stars.csv", "--out", "out", "--workers", "1", "--cluster-column", "cluster", "--set", "mag_limit=G=18",
     "--set", "model_error=none", "--set", "priors=log_age=normal(9.45,0.05)", "--set",
-    "fixed=alpha_1=1.3;alpha_2=2.3;mh=0.1;dist_mod=7.4;a_v=0.3", "--set", "steps=100", "--set", "burn_rounds=4",
+    "fixed=alpha_1=1.3;alpha_2=2.3;mh=0.1;dist_mod=7.4;a_v=0.3", "--set", "steps=40", "--set", "burn_rounds=4",
     "--set", "burn_steps=12", "--set", "target_ess=1000000",
 )  # fmt: skip
 
@@ -64,7 +65,8 @@ def test_a_stopped_batch_goes_on_to_the_numbers_of_a_plain_fit(tmp_path):
     assert not checkpoint.exists()
 
     photometry = Photometry.read(out / "tables" / "Ruprecht_147.csv")
-    plain = fit_cluster(photometry, seed=job_seed(1, "Ruprecht 147"), **killed.SETTINGS)
+    settings = killed.SETTINGS | {"sampling": replace(killed.SETTINGS["sampling"], max_steps=40)}
+    plain = fit_cluster(photometry, seed=job_seed(1, "Ruprecht 147"), **settings)
     mine = FitResult.load(folder)
     assert np.array_equal(mine.chain, plain.chain)
     row = json.loads((folder / "job.json").read_text())["row"]
