@@ -187,7 +187,7 @@ def connected(client: Client | None, n_workers: int | None, cancel: Callable[[],
     number = n_workers or os.cpu_count() or 1
     with dask.config.set(_SETTINGS):
         cluster = LocalCluster(
-            n_workers=number, threads_per_worker=1, processes=True, dashboard_address=None,
+            n_workers=number, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )  # fmt: skip
         with cluster, Client(cluster) as local:

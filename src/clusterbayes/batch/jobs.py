@@ -79,7 +79,12 @@ def name_key(name: str) -> str:
 
 
 def job_options(
-    names: Iterable[str], common: Mapping[str, str] | None, choice: Choice | None, *, listed: bool = False
+    names: Iterable[str],
+    common: Mapping[str, str] | None,
+    choice: Choice | None,
+    *,
+    listed: bool = False,
+    tables: Path | None = None,
 ) -> dict[str, JobOptions]:
     """Return the options of each cluster: those for all, outdone by those of its own row.
 
@@ -93,6 +98,8 @@ def job_options(
         Rows for single clusters, found by `KEYS`; a cluster without one has the common options.
     listed : bool
         Leave out clusters without a row.
+    tables : Path, optional
+        Where files that rows name are looked for, if they are not beside `choice`.
 
     Raises
     ------
@@ -106,6 +113,8 @@ def job_options(
     plain = parse_options(common)
     names = list(names)
     rows = {} if choice is None else rows_of(names, choice)
+    beside = None if choice is None else choice.path.parent
+    folders = [folder for folder in (beside, tables) if folder is not None]
     options = {}
     for name in names:
         if name not in rows:
@@ -114,7 +123,7 @@ def job_options(
             continue
         number, cells = rows[name]
         try:
-            options[name] = parse_options(common, cells, base=choice.path.parent if choice else None)
+            options[name] = parse_options(common, cells, folders=folders)
         except ClusterBayesError as error:
             raise InputError(str(error), str(choice.path) if choice else None, row=number) from error
     return options
@@ -190,7 +199,7 @@ def jobs_from_folder(
         by_name[_stem(path)] = path
     if not by_name:
         raise InputError("there is no table in this folder", str(folder), expected=f"files {', '.join(_ENDINGS[:6])}")
-    options = job_options(by_name, common, choice, listed=listed)
+    options = job_options(by_name, common, choice, listed=listed, tables=folder)
     return [Job(name, by_name[name].resolve(), chosen) for name, chosen in options.items()]
 
 

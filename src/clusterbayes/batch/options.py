@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,15 +109,15 @@ def read_options(path: str | Path) -> Choice:
     return Choice(rows, path, tuple(name for name in columns if name not in (*KEYS, *_KNOWN)))
 
 
-def parse_options(*layers: Mapping[str, str], base: Path | None = None) -> JobOptions:
+def parse_options(*layers: Mapping[str, str], folders: Sequence[Path] = (Path(),)) -> JobOptions:
     """Turn options as text into the settings of a fit.
 
     Parameters
     ----------
     *layers : mapping
         Options by name; a later one outdoes those before. Names that are no options are passed over.
-    base : Path, optional
-        Folder that names of files refer to.
+    folders : sequence of Path
+        Where files are looked for, in this order.
 
     Raises
     ------
@@ -144,9 +144,9 @@ def parse_options(*layers: Mapping[str, str], base: Path | None = None) -> JobOp
     return JobOptions(
         FitSettings.read({**values, "sampling": sampling}),
         _treatment(texts),
-        _grid(grid, base),
-        _file(texts, "control", base),
-        _file(texts, "completeness", base),
+        _grid(grid, folders),
+        _file(texts, "control", folders),
+        _file(texts, "completeness", folders),
     )
 
 
@@ -214,15 +214,17 @@ def _treatment(texts: Mapping[str, str]) -> Treatment:
     return Treatment(missing, floor, _flag(texts, "instrumental") if "instrumental" in texts else False)
 
 
-def _file(texts: Mapping[str, str], name: str, base: Path | None) -> Path | None:
+def _file(texts: Mapping[str, str], name: str, folders: Sequence[Path]) -> Path | None:
     if name not in texts:
         return None
-    path = (base or Path()).joinpath(texts[name]).resolve()
-    if not path.is_file():
-        raise InputError("there is no such file", str(path), remedy=f"correct the option {name}")
-    return path
+    paths = [folder.joinpath(texts[name]).resolve() for folder in folders]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        raise InputError("there is no such file", str(paths[0]), remedy=f"correct the option {name}")
+    return found
 
 
-def _grid(name: str, base: Path | None) -> str:
-    path = (base or Path()).joinpath(name)
-    return str(path.resolve()) if path.is_file() else name
+def _grid(name: str, folders: Sequence[Path]) -> str:
+    """Return the path of a grid file, or the name of a grid."""
+    paths = (folder.joinpath(name) for folder in folders)
+    return next((str(path.resolve()) for path in paths if path.is_file()), name)

@@ -55,9 +55,9 @@ def test_mistakes_are_named(row, words):
 
 def test_files_are_found_beside_the_table_of_options(tmp_path):
     (tmp_path / "field.csv").write_text("G,BP\n1,2\n")
-    assert parse_options({"control": "field.csv"}, base=tmp_path).control == tmp_path / "field.csv"
+    assert parse_options({"control": "field.csv"}, folders=[tmp_path]).control == tmp_path / "field.csv"
     with pytest.raises(InputError, match="no such file.*correct the option control"):
-        parse_options({"control": "fields.csv"}, base=tmp_path)
+        parse_options({"control": "fields.csv"}, folders=[tmp_path])
 
 
 def write(path, text):
@@ -100,11 +100,9 @@ def test_tables_of_options_that_do_not_fit_are_refused(tmp_path):
 def test_a_folder_becomes_jobs_without_control_fields_and_hidden_files(tmp_path):
     for name in ("b.csv", "a.ecsv", ".hidden.csv", "notes.pdf", "field.csv", "c.fits.gz"):
         (tmp_path / name).write_text("x")
-    choice = read_options(write(tmp_path / "options.txt", "name,control\na,field.csv\n"))
-    (tmp_path / "options.txt").rename(tmp_path.parent / "elsewhere")
-    with pytest.raises(InputError, match="no such file"):  # the path is that of the table of options
-        jobs_from_folder(tmp_path, choice=type(choice)(choice.rows, tmp_path.parent / "x" / "o.csv", ()))
-    jobs = jobs_from_folder(tmp_path, choice=choice)
+    (tmp_path.parent / "beside").mkdir()
+    choice = read_options(write(tmp_path.parent / "beside" / "options.csv", "name,control\na,field.csv\n"))
+    jobs = jobs_from_folder(tmp_path, choice=choice)  # a control field may be beside the options or with the tables
     assert [job.name for job in jobs] == ["a", "b", "c"]
     assert jobs[0].options.control == tmp_path / "field.csv" and jobs[1].options.control is None
     (tmp_path / "b.fits").write_text("x")

@@ -38,7 +38,7 @@ def test_everything_that_numbers_follow_from_is_in_the_identity(tmp_path):
     first = job_identity(job, 1)
     assert job_identity(replace(job, options=parse_options({})), 1) == first
     for options in ({"r_v": "3.2"}, {"missing": "0"}, {"grid": "mist"}, {"steps": "10"}, {"control": "field.csv"}):
-        changed = replace(job, options=parse_options(options, base=tmp_path))
+        changed = replace(job, options=parse_options(options, folders=[tmp_path]))
         try:
             assert len(differences(first, job_identity(changed, 1))) in (1, 2), options
         except GridError:  # the family's tables are an extra
