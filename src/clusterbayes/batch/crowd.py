@@ -125,7 +125,7 @@ class Crowd:
             while self.waiting and time.monotonic() < end:
                 future = self._ended.get(timeout=max(end - time.monotonic(), 0.0))
                 if self.waiting.pop(future.key, None) is not None and future.status == "finished":
-                    rows.append(future.result())
+                    rows.append(future.result(timeout=_FETCHING))
         except (OSError, queue.Empty, BatchError):  # the scheduler is gone, or somebody takes too long
             pass
         return [row for row in rows if row["status"] != STOPPED]

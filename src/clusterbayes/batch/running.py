@@ -236,7 +236,7 @@ def _row_of(task: Task, row: dict[str, Any] | None, error: BaseException | None)
     if Crowd.is_loss(error):
         state = read_state(task.places.folder(task.folder))
         return state.row if state is not None and is_settled(state, task) else None
-    return record_failure(task, "bug", f"{type(error).__name__}: {error}", error)
+    return record_failure(task, reason_of(error), f"{type(error).__name__}: {error}", error)
 
 
 def _so_far(summary: Summary) -> str:
