@@ -1,4 +1,4 @@
-"""The command line: ``clusterbayes fit``, ``simulate``, ``demo``, ``grid``, and ``worker``, ``serve``, ``database``.
+"""The command line: ``clusterbayes fit``, ``batch``, ``simulate``, ``demo``, ``grid``, ``worker``, ``serve`` and more.
 
 One file a command. The library's heavy parts are imported inside the commands, so that asking for help is quick.
 """
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clusterbayes import __version__
-from clusterbayes.cli import compare, demo, export, fetch, fit, grid, inspect, match, service, simulate
+from clusterbayes.cli import batch, compare, demo, export, fetch, fit, grid, inspect, match, service, simulate
 
 __all__ = ["app", "main"]
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("fit", no_args_is_help=True)(fit.fit)
+app.command("batch", no_args_is_help=True)(batch.batch)
 app.command("inspect", no_args_is_help=True)(inspect.inspect)
 app.command("fetch", no_args_is_help=True)(fetch.fetch)
 app.command("match", no_args_is_help=True)(match.match)

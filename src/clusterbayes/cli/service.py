@@ -14,7 +14,7 @@ import typer
 
 from clusterbayes.cli.console import error_console, guarded
 from clusterbayes.errors import SettingsError
-from clusterbayes.records.extras import require_extra
+from clusterbayes.extras import require_extra
 
 if TYPE_CHECKING:
     from clusterbayes.records.database import Database

@@ -24,11 +24,11 @@ from astropy.io import votable
 from astropy.table import Table, vstack
 
 from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.extras import require_extra
 from clusterbayes.photometry.sky import check_circle, separation
 
 __all__ = ["CATALOGS", "Catalog", "Region", "fetch", "fetch_cached", "resolve_place"]
 
-_EXTRA = "pip install 'clusterbayes[fetch]'"
 _FIELD_BEGINS = 1.5  # radii, as `Photometry.split` has it
 
 
@@ -200,7 +200,9 @@ def fetch(region: Region, catalog: str = "gaia-dr3") -> Table:
     Raises
     ------
     SettingsError
-        If the catalogue is unknown, or astroquery is not installed.
+        If the catalogue is unknown.
+    MissingExtraError
+        If astroquery is not installed.
     InputError
         If it can't be reached, answers with something else than a table, has no star there, or more than the limit: a
         part of the stars, no one knows which, would pass for all of them.
@@ -265,10 +267,9 @@ def _parsed(content: bytes) -> Table | None:
 
 
 def _vizier(**options: Any) -> Any:
-    try:
-        from astroquery.vizier import Vizier
-    except ImportError:
-        raise SettingsError("fetching needs astroquery, which is not installed", "fetch", remedy=_EXTRA) from None
+    require_extra("fetch", "astroquery")
+    from astroquery.vizier import Vizier
+
     return Vizier(**options)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from clusterbayes.errors import SettingsError
+from clusterbayes.extras import require_extra
 from clusterbayes.results.result import FitResult
 
 __all__ = ["to_arviz"]
@@ -36,14 +37,14 @@ def to_arviz(result: FitResult, *, thin: int | None = None) -> Any:
     Raises
     ------
     SettingsError
-        If ArviZ is not installed, or nothing would be left.
+        If nothing would be left.
+    MissingExtraError
+        If ArviZ is not installed.
     """
-    try:
-        import arviz
-        import xarray
-    except ImportError as error:
-        problem = "ArviZ is not installed"
-        raise SettingsError(problem, remedy="install it: pip install 'clusterbayes[arviz]'") from error
+    require_extra("arviz", "arviz", "xarray")
+    import arviz
+    import xarray
+
     n_steps, n_walkers, _ = result.chain.shape
     if thin is None:
         thin = math.ceil(max(result.diagnostics["tau"].values(), default=1.0))

@@ -6,7 +6,7 @@ use. A host attaches the tables to a metadata of its own with `attach`.
 
 from __future__ import annotations
 
-from clusterbayes.records.extras import require_extra
+from clusterbayes.extras import require_extra
 
 require_extra("database", "sqlalchemy", "alembic")  # before anything below needs them, to say what brings them
 

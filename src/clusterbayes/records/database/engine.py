@@ -16,9 +16,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from clusterbayes.errors import SettingsError
+from clusterbayes.extras import require_extra
 from clusterbayes.records.database.migrate import check_revision, upgrade
 from clusterbayes.records.database.tables import Tables, attach
-from clusterbayes.records.extras import require_extra
 from clusterbayes.records.faults import DatabaseError, without_secrets
 
 __all__ = ["Database"]

@@ -5,7 +5,7 @@ Needs the extra ``clusterbayes[http]``.
 
 from __future__ import annotations
 
-from clusterbayes.records.extras import require_extra
+from clusterbayes.extras import require_extra
 
 require_extra("http", "fastapi", "python_multipart")  # before anything below needs them, to say what brings them
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from clusterbayes.records.extras import MissingExtraError, require_extra
+from clusterbayes.extras import MissingExtraError, require_extra
 
 PROGRAM = """
 import sys
