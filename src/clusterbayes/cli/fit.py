@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from clusterbayes.cli.completion import complete_examples, complete_grids
 from clusterbayes.cli.console import guarded
 from clusterbayes.cli.options import parse_center, parse_default_error, parse_numbers, parse_pairs
 from clusterbayes.cli.reading import (
@@ -44,6 +45,7 @@ def fit(
         typer.Option(
             metavar="NAME",
             help="Fit a table that comes with the package, e.g. ruprecht147.",
+            autocompletion=complete_examples,
             rich_help_panel=_DATA,
             show_default=False,
         ),
@@ -158,7 +160,12 @@ def fit(
     ] = True,
     grid: Annotated[
         str,
-        typer.Option(metavar="NAME|FILE", help="Isochrones; see 'clusterbayes grid list'.", rich_help_panel=_MODEL),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Isochrones; see 'clusterbayes grid list'.",
+            rich_help_panel=_MODEL,
+            autocompletion=complete_grids,
+        ),
     ] = "parsec",
     extinction_law: Annotated[
         str,

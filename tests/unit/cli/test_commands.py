@@ -12,52 +12,10 @@ import pytest
 from astropy.table import Table
 from unit.results.synthetic import TRUTH, make_result
 
-from clusterbayes.cli import main
 from clusterbayes.errors import FitCancelled, FitError
 from clusterbayes.model.simulate import SimulatedCluster
 
 ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png"}
-
-
-@pytest.fixture
-def run(capfd, monkeypatch):
-    """Run the command line as a user would; return exit code, standard output and standard error."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def inside(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        captured = capfd.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return inside
-
-
-@pytest.fixture
-def catalogue(tmp_path):
-    rng = np.random.default_rng(5)
-    table = Table({"id": [f"s{k}" for k in range(60)]})
-    for name in ("G", "BP", "RP"):
-        table[name], table[f"{name}_error"] = rng.uniform(12, 16, 60), np.full(60, 0.01)
-    path = tmp_path / "stars.csv"
-    table.write(path)
-    return path
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """Replace the fit by one that only notes how it was called."""
-    made = make_result(n_member=30, n_field=10, n_unused=3)
-    seen = []
-
-    def fit_cluster(photometry, **options):
-        seen.append((photometry, options))
-        options["progress"].stage("sample", 4, 8)
-        options["progress"].update(50.0, "")
-        return made
-
-    monkeypatch.setattr("clusterbayes.inference.fit.fit_cluster", fit_cluster)
-    return seen
 
 
 def names(folder):
