@@ -20,7 +20,7 @@ version = release = __version__
 
 root_doc = "docs/index"
 include_patterns = ["*.md", "docs/**", "notebooks/*.ipynb"]
-exclude_patterns = ["build", "dist", "**/.*", "docs/_*", "docs/*.py"]
+exclude_patterns = ["build", "dist", "venv", ".*", "**/.*", "src", "tests", "docs/_*", "docs/*.py"]
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",

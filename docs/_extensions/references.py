@@ -18,7 +18,9 @@ from sphinx.application import Sphinx
 from clusterbayes.cli import app as command_line
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
-_EXAMPLE = re.compile(r"(?:(?P<before>[^\[]*) )?\[cyan\](?P<command>clusterbayes [^\[]*)\[/\]\s*(?P<after>.*)", re.DOTALL)
+_EXAMPLE = re.compile(
+    r"(?:(?P<before>[^\[]*) )?\[cyan\](?P<command>clusterbayes [^\[]*)\[/\]\s*(?P<after>.*)", re.DOTALL
+)
 
 
 def commands(group: Any, words: tuple[str, ...] = ("clusterbayes",)) -> Iterator[tuple[str, Any]]:
