@@ -25,10 +25,11 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.napoleon",
+    "numpydoc",
     "sphinx_copybutton",
-    "sidebar",
+    "mathml",
     "references",
+    "sidebar",
 ]
 
 myst_enable_extensions = ["dollarmath", "deflist"]
@@ -41,13 +42,12 @@ highlight_language = "none"
 autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-napoleon_google_docstring = False
-napoleon_use_ivar = True
-napoleon_use_rtype = False
-templates_path = ["_templates"]
+numpydoc_show_class_members = False
+templates_path = [str(Path(__file__).parent / "_templates")]
 
 html_theme = "furo"
 html_title = f"clusterbayes {release}"
 html_copy_source = False
+html_math_renderer = "mathml"
 html_additional_pages = {"index": "start.html"}
 copybutton_prompt_text = "$ "
