@@ -16,7 +16,7 @@ def _inline(writer: object, node: nodes.math) -> None:
 
 def _block(writer: object, node: nodes.math_block) -> None:
     formula = tex2mathml(node.astext().strip(), as_block=True)
-    writer.body.append(f'<div class="math">{formula}</div>\n')  # type: ignore[attr-defined]
+    writer.body.append(f'<div class="formula">{formula}</div>\n')  # type: ignore[attr-defined]
     raise nodes.SkipNode
 
 
