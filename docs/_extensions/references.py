@@ -10,12 +10,16 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from sphinx.application import Sphinx
 
 from clusterbayes.cli import app as command_line
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+__all__ = ["command_reference", "schema_reference", "setup"]
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 _EXAMPLE = re.compile(

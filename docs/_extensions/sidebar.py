@@ -10,16 +10,20 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+__all__ = ["linked", "setup", "toctree"]
 
 INDEX = "docs/index"
 FOLDERS = ("docs/certificates/README",)
 _LINK = re.compile(r"\]\(([^)#:\s]+\.(?:md|ipynb))\)")
 
 
-def linked(text: str, page: str) -> list[str]:
-    """Return the pages that a text links to, relative to the page's folder and without their endings, each once."""
+def linked(text: str) -> list[str]:
+    """Return the pages that a text links to, relative to its folder and without their endings, each once."""
     return list(dict.fromkeys(str(Path(link).with_suffix("")) for link in _LINK.findall(text)))
 
 
@@ -34,12 +38,12 @@ def add_sidebar(app: Sphinx, page: str, source: list[str]) -> None:
     if page == INDEX:
         seen: set[str] = set()
         for section in re.split(r"^## ", source[0], flags=re.MULTILINE)[1:]:
-            pages = [link for link in linked(section, page) if link not in seen]
+            pages = [link for link in linked(section) if link not in seen]
             seen.update(pages)
             if pages:
                 source[0] += toctree(pages, section.splitlines()[0])
     elif page in FOLDERS:
-        own = [link for link in linked(source[0], page) if posixpath.dirname(link) == ""]
+        own = [link for link in linked(source[0]) if posixpath.dirname(link) == ""]
         source[0] += toctree(own)
 
 
