@@ -23,7 +23,7 @@ def complete_laws(incomplete: str) -> Offer:
     from clusterbayes.isochrones.laws import DUST_LAWS
 
     laws = {"tables": "follows each star's spectrum", **DUST_LAWS, "astromancer": "as the teaching tool has it"}
-    return [(name, str(about)) for name, about in laws.items() if name.lower().startswith(incomplete.lower())]
+    return [(name, str(about)) for name, about in laws.items() if name.startswith(incomplete)]
 
 
 def complete_examples(incomplete: str) -> Offer:

@@ -68,7 +68,7 @@ def test_the_root_says_what_exit_codes_mean(run):
 def test_values_are_offered():
     assert {name for name, _ in complete_grids("")} >= {"parsec", "mist"}
     assert [name for name, _ in complete_grids("pars")] == ["parsec"]
-    assert [name for name, _ in complete_laws("f")] == ["F99", "F04", "F19"]
+    assert [name for name, _ in complete_laws("F")] == ["F99", "F04", "F19"]
     assert ("tables", "follows each star's spectrum") in complete_laws("ta")
     assert [name for name, _ in complete_examples("rup")] == ["ruprecht147"]
 
