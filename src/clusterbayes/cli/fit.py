@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clusterbayes.cli.completion import complete_examples, complete_grids
+from clusterbayes.cli.completion import complete_examples, complete_grids, complete_laws
 from clusterbayes.cli.console import guarded
 from clusterbayes.cli.options import parse_center, parse_default_error, parse_numbers, parse_pairs
 from clusterbayes.cli.reading import (
@@ -173,6 +173,7 @@ def fit(
             metavar="NAME|NUMBERS",
             help="How dust dims the bands: tables follows each star's spectrum; CCM89, F19, G23 and others are "
             "published laws; astromancer is that teaching tool's; G=0.84,BP=1.08,RP=0.63 is A_b/A_V for all stars.",
+            autocompletion=complete_laws,
             rich_help_panel=_MODEL,
         ),
     ] = "tables",

@@ -30,6 +30,14 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Isochrone
 app.command("plot", no_args_is_help=True)(grid_plot.plot)
 
 
+_GridArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|FILE", help="Name of a grid or family, or a grid file.", autocompletion=complete_grids
+    ),
+]
+
+
 def _range(values: list[float]) -> str:
     return f"{values[0]:g}" if values[0] == values[-1] else f"{values[0]:g} to {values[-1]:g}"
 
@@ -71,12 +79,7 @@ def list_grids(as_json: JsonOption = False) -> None:
 @app.command("info", no_args_is_help=True)
 @guarded
 def show_grid(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|FILE", help="Name of a grid or family, or a grid file.", autocompletion=complete_grids
-        ),
-    ],
+    name: _GridArgument,
     as_json: JsonOption = False,
 ) -> None:
     """Show where a grid comes from, whom to cite, what it covers, and its bands with their photometric systems.
@@ -199,20 +202,16 @@ def import_files(
     if as_json:
         typer.echo(json_text({**asdict(report), "out": str(report.out)}), nl=False)
         return
-    for line in report.lines():
-        output_console().print(escape(line), soft_wrap=True)
+    if not quiet:
+        for line in report.lines():
+            output_console().print(escape(line), soft_wrap=True)
 
 
 @app.command("certify", no_args_is_help=True)
 @guarded
 def certify_grid(
     *,
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|FILE", help="Name of a grid or family, or a grid file.", autocompletion=complete_grids
-        ),
-    ],
+    name: _GridArgument,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the page goes.", show_default=False)
     ],
@@ -253,6 +252,8 @@ def certify_grid(
     if as_json:
         floor = {"grid": made.name, "digest": made.info.get("digest", ""), "floor": made.floor(), "phases": rows}
         typer.echo(json_text({**floor, "files": [str(path) for path in files]}), nl=False)
+        return
+    if quiet:
         return
     table = Table(title="rms between nodes [mag], log age 8.0 to 10.1".replace("[", r"\["), title_justify="left")
     for head in phases.colnames:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clusterbayes.cli.completion import complete_grids
+from clusterbayes.cli.completion import complete_grids, complete_laws
 from clusterbayes.cli.console import JsonOption, OverwriteOption, QuietOption, error_console, guarded
 from clusterbayes.errors import SettingsError
 
@@ -76,6 +76,7 @@ def simulate(
             metavar="NAME|NUMBERS",
             help="How dust dims the bands: tables follows each star's spectrum; CCM89, F19, G23 and others are "
             "published laws; astromancer is that teaching tool's; G=0.84,BP=1.08,RP=0.63 is A_b/A_V for all stars.",
+            autocompletion=complete_laws,
         ),
     ] = "tables",
     r_v: Annotated[
