@@ -59,6 +59,14 @@ def _root(
     [cyan]clusterbayes fit stars.csv --out mycluster[/]    fit your own table
 
     [cyan]clusterbayes demo[/]    simulate a cluster, fit it, compare with the truth
+
+    [cyan]clusterbayes COMMAND --help[/]    what a command does, with examples to paste
+
+    [bold]Exit codes[/]
+
+    0: done. 2: something is to be put right; the message says what. 130: interrupted. 1: a bug, with a traceback.
+
+    A fit that did not converge is done, and says so: see [cyan]converged[/] in summary.json.
     """
 
 

@@ -1,7 +1,8 @@
 """Where the commands write to, and how they end.
 
 Results go to standard output, everything else (progress, reports, errors) to standard error. An error that the library
-raises on purpose ends a command with its message and exit code 2; Ctrl-C ends it with 130.
+raises on purpose ends a command with its message and exit code 2; Ctrl-C ends it with 130. The options that steer this
+are the same in every command.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -18,10 +19,16 @@ from rich.markup import escape
 
 from clusterbayes.errors import ClusterBayesError
 
-__all__ = ["error_console", "guarded", "messages", "output_console"]
+__all__ = [
+    "JsonOption", "OverwriteOption", "QuietOption", "error_console", "guarded", "messages", "output_console",
+]  # fmt: skip
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing unless something is wrong.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")]
 
 
 def output_console() -> Console:

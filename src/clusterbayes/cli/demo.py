@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded, output_console
+from clusterbayes.cli.console import JsonOption, error_console, guarded, output_console
 
 __all__ = ["demo"]
 
@@ -34,7 +34,8 @@ def demo(
         typer.Option("--out", "-o", metavar="DIR", help="Keep results and plots in this folder.", show_default=False),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results in DIR.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the comparison only.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Simulate a cluster with field stars, fit it knowing nothing, and compare with the truth.
 
@@ -54,7 +55,7 @@ def demo(
     from clusterbayes.model.simulate import simulate_cluster
     from clusterbayes.photometry import Photometry
     from clusterbayes.records import write_outputs
-    from clusterbayes.results.export import check_output_folder
+    from clusterbayes.results.export import check_output_folder, json_text
 
     folder = None if out is None else check_output_folder(out, overwrite)
     n_field = round(field_frac * n_stars)
@@ -76,6 +77,9 @@ def demo(
     else:
         print_report(console, result, folder)
     masses = count_inside(result, made.truth)
+    if as_json:
+        typer.echo(json_text({"truth": made.truth, "smallest_interval": masses, **result.summary_document()}), nl=False)
+        return
     output = output_console()
     output.print(comparison_table(result, made.truth))
     inside = {level: sum(mass < level for mass in masses.values()) for level in (0.68, 0.90)}

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded, output_console
+from clusterbayes.cli.console import (
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    error_console,
+    guarded,
+    output_console,
+)
 from clusterbayes.cli.options import parse_center
 from clusterbayes.cli.reading import MapOption, parse_columns
 from clusterbayes.errors import SettingsError
@@ -69,7 +76,8 @@ def export(
     center: CenterOption = None,
     mass_limits: MassLimitsOption = "0.1..100",
     column_map: MapOption = [],  # noqa: B006 (typer wants a list, and copies it)
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write a table of a finished fit as ECSV, FITS, VOTable or CSV.
 
@@ -92,7 +100,8 @@ def export(
     made = shared_table(fit, table, name=name or _cluster_name(result), options=options)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(made, out, kind)
-    error_console().print(f"{table}: {len(made)} rows in {out}", markup=False, soft_wrap=True)
+    if not quiet:
+        error_console().print(f"{table}: {len(made)} rows in {out}", markup=False, soft_wrap=True)
 
 
 def _cluster_name(result: Path) -> str:
@@ -106,21 +115,28 @@ def derive(
     center: CenterOption = None,
     mass_limits: MassLimitsOption = "0.1..100",
     column_map: MapOption = [],  # noqa: B006
+    as_json: JsonOption = False,
 ) -> None:
     """Print the quantities that follow from a fit: distance, age, radius, masses, motions, with their errors.
 
-    [bold]Example[/]
+    [bold]Examples[/]
 
     [cyan]clusterbayes derive mycluster --center 119.52,-60.75[/]
+
+    [cyan]clusterbayes derive mycluster --json[/]
     """
     from clusterbayes.cli.show import derived_table, warn_if_not_converged
     from clusterbayes.results import FitResult
     from clusterbayes.results.derived import derive as derive_quantities
+    from clusterbayes.results.export import json_text
 
     fit = FitResult.load(result)
     found = derive_quantities(fit, _options(center, mass_limits, column_map))
-    console = output_console()
-    console.print(derived_table(found))
-    for note in found.notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json_text(found.document()), nl=False)
+    else:
+        console = output_console()
+        console.print(derived_table(found))
+        for note in found.notes:
+            console.print(f"note: {note}", markup=False, soft_wrap=True)
     warn_if_not_converged(error_console(), fit)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from clusterbayes.cli.completion import complete_examples, complete_grids, complete_laws
 from clusterbayes.cli.console import guarded
 from clusterbayes.cli.cutting import CutModeOption, Cutter, DistanceRangeOption, PmEllipseOption
 from clusterbayes.cli.options import parse_center, parse_default_error, parse_numbers, parse_pairs
@@ -45,6 +46,7 @@ def fit(
         typer.Option(
             metavar="NAME",
             help="Fit a table that comes with the package, e.g. ruprecht147.",
+            autocompletion=complete_examples,
             rich_help_panel=_DATA,
             show_default=False,
         ),
@@ -162,7 +164,12 @@ def fit(
     ] = True,
     grid: Annotated[
         str,
-        typer.Option(metavar="NAME|FILE", help="Isochrones; see 'clusterbayes grid list'.", rich_help_panel=_MODEL),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Isochrones; see 'clusterbayes grid list'.",
+            rich_help_panel=_MODEL,
+            autocompletion=complete_grids,
+        ),
     ] = "parsec",
     extinction_law: Annotated[
         str,
@@ -170,6 +177,7 @@ def fit(
             metavar="NAME|NUMBERS",
             help="How dust dims the bands: tables follows each star's spectrum; CCM89, F19, G23 and others are "
             "published laws; astromancer is that teaching tool's; G=0.84,BP=1.08,RP=0.63 is A_b/A_V for all stars.",
+            autocompletion=complete_laws,
             rich_help_panel=_MODEL,
         ),
     ] = "tables",

@@ -13,7 +13,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from clusterbayes.cli import grid_plot
-from clusterbayes.cli.console import error_console, guarded, output_console
+from clusterbayes.cli.completion import complete_grids
+from clusterbayes.cli.console import (
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    error_console,
+    guarded,
+    output_console,
+)
 from clusterbayes.errors import SettingsError
 
 __all__ = ["app"]
@@ -21,9 +29,13 @@ __all__ = ["app"]
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Isochrone grids.")
 app.command("plot", no_args_is_help=True)(grid_plot.plot)
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")]
+
+_GridArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|FILE", help="Name of a grid or family, or a grid file.", autocompletion=complete_grids
+    ),
+]
 
 
 def _range(values: list[float]) -> str:
@@ -32,7 +44,7 @@ def _range(values: list[float]) -> str:
 
 @app.command("list")
 @guarded
-def list_grids(as_json: _Json = False) -> None:
+def list_grids(as_json: JsonOption = False) -> None:
     """List the isochrone grids and families: ready, composed on first use, or what they need.
 
     [bold]Examples[/]
@@ -67,8 +79,8 @@ def list_grids(as_json: _Json = False) -> None:
 @app.command("info", no_args_is_help=True)
 @guarded
 def show_grid(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name of a grid or family, or a grid file.")],
-    as_json: _Json = False,
+    name: _GridArgument,
+    as_json: JsonOption = False,
 ) -> None:
     """Show where a grid comes from, whom to cite, what it covers, and its bands with their photometric systems.
 
@@ -121,9 +133,11 @@ def _rows(info: Mapping[str, Any]) -> list[tuple[str, str]]:
 @app.command("build", no_args_is_help=True)
 @guarded
 def build(
-    name: Annotated[str, typer.Argument(help="A family that 'clusterbayes grid list' shows.")],
+    name: Annotated[
+        str, typer.Argument(help="A family that 'clusterbayes grid list' shows.", autocompletion=complete_grids)
+    ],
     force: Annotated[bool, typer.Option("--force", help="Compose it again, even if it is there.")] = False,
-    quiet: _Quiet = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Compose the grid of a family into the cache now, not when it is first used.
 
@@ -143,7 +157,8 @@ def build(
         return
     with reporting(quiet) as tell:
         path = compose(name, tell, force=force)
-    output_console().print(escape(f"{name} is ready: {path} ({path.stat().st_size / 1e6:.1f} MB)"), soft_wrap=True)
+    if not quiet:
+        output_console().print(escape(f"{name} is ready: {path} ({path.stat().st_size / 1e6:.1f} MB)"), soft_wrap=True)
 
 
 @app.command("import", no_args_is_help=True)
@@ -158,9 +173,9 @@ def import_files(
     single_age: Annotated[
         bool, typer.Option("--single-age", help="Accept a single age: for plots, and fits with the age held.")
     ] = False,
-    overwrite: _Overwrite = False,
-    as_json: _Json = False,
-    quiet: _Quiet = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Make a grid of your own isochrone files: PARSEC (CMD web interface), MIST or BaSTI-IAC.
 
@@ -187,15 +202,16 @@ def import_files(
     if as_json:
         typer.echo(json_text({**asdict(report), "out": str(report.out)}), nl=False)
         return
-    for line in report.lines():
-        output_console().print(escape(line), soft_wrap=True)
+    if not quiet:
+        for line in report.lines():
+            output_console().print(escape(line), soft_wrap=True)
 
 
 @app.command("certify", no_args_is_help=True)
 @guarded
 def certify_grid(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name of a grid or family, or a grid file.")],
+    name: _GridArgument,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where the page goes.", show_default=False)
     ],
@@ -207,8 +223,8 @@ def certify_grid(
         str, typer.Option("--cmd", metavar="MAG,COLOUR", help="Diagram in which nodes are left out.")
     ] = "Gaia_G,Gaia_BP-Gaia_RP",
     faintest: Annotated[float, typer.Option(help="Faintest absolute magnitude that counts (mag).")] = 9.0,
-    as_json: _Json = False,
-    quiet: _Quiet = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Measure the interpolation error of a grid, and write a page with tables and pictures.
 
@@ -236,6 +252,8 @@ def certify_grid(
     if as_json:
         floor = {"grid": made.name, "digest": made.info.get("digest", ""), "floor": made.floor(), "phases": rows}
         typer.echo(json_text({**floor, "files": [str(path) for path in files]}), nl=False)
+        return
+    if quiet:
         return
     table = Table(title="rms between nodes [mag], log age 8.0 to 10.1".replace("[", r"\["), title_justify="left")
     for head in phases.colnames:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.console import OverwriteOption, QuietOption, error_console, guarded
 from clusterbayes.cli.options import parse_number
 from clusterbayes.errors import GridError, GridRangeError, SettingsError
 
@@ -85,8 +85,8 @@ def plot(
     dist_mod: Annotated[float, typer.Option(help="True distance modulus to shift them by (mag).")] = 0.0,
     a_v: Annotated[float, typer.Option(min=0.0, max=6.0, help="Extinction A_V to redden them by (mag).")] = 0.0,
     title: Annotated[str | None, typer.Option(help="Title of the picture.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Draw isochrones of grids and of files in one colour-magnitude diagram.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clusterbayes.cli.console import guarded, output_console
+from clusterbayes.cli.console import JsonOption, guarded, output_console
 from clusterbayes.cli.options import parse_default_error
 from clusterbayes.cli.reading import (
     DefaultErrorOption,
@@ -44,6 +44,7 @@ def inspect(
             show_default="STEM_cmd.png here",
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Read a table and say what a fit would make of it, without fitting.
 
@@ -55,8 +56,12 @@ def inspect(
     [cyan]clusterbayes inspect afterglow_export.csv[/]
 
     [cyan]clusterbayes inspect survey.fits --map mymag=V --missing -9.99 --plot survey.png[/]
+
+    [cyan]clusterbayes inspect survey.fits --json[/]
     """
     from clusterbayes.photometry import Photometry
+    from clusterbayes.results.export import json_text
+    from clusterbayes.results.plots.observed import save_observed
 
     photometry = Photometry.read(
         table,
@@ -65,7 +70,25 @@ def inspect(
         default_error=parse_default_error(default_error),
         treatment=parse_treatment(missing, error_floor, instrumental),
     )
-    _show(photometry, None, plot or Path(f"{table.name.partition('.')[0]}_cmd.png"))
+    picture = plot or Path(f"{table.name.partition('.')[0]}_cmd.png")
+    if as_json:
+        save_observed(picture, photometry, None)
+        typer.echo(json_text({**_document(photometry), "plot": str(picture)}), nl=False)
+    else:
+        _show(photometry, None, picture)
+
+
+def _document(photometry: Photometry) -> dict[str, Any]:
+    """Return what was read, used and left out as plain values."""
+    return {
+        "source": photometry.source,
+        "layout": photometry.layout,
+        "read_as": photometry.read_as,
+        "unread": list(photometry.unread),
+        "observables": [observable.name for observable in photometry.observables],
+        "counts": {"input": photometry.n_input, "used": photometry.n_star, "dropped": photometry.dropped},
+        "notes": list(photometry.notes),
+    }
 
 
 def dry_run(photometry: Photometry, fitting: dict[str, Any], plot: Path) -> None:

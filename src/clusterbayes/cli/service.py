@@ -48,7 +48,9 @@ StoreOption = Annotated[
     ),
 ]
 
-database_app = typer.Typer(no_args_is_help=True, help="The tables of a service, and what is in them.")
+database_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="The tables of a service, and what is in them."
+)
 
 
 @contextmanager
@@ -83,6 +85,8 @@ def worker(
 
     A run whose worker dies is taken over by another one and goes on from its checkpoint. Ctrl-C or SIGTERM puts the
     runs back.
+
+    [bold]Examples[/]
 
     [cyan]clusterbayes worker --database-url sqlite:///runs.db --once[/]
 
@@ -122,7 +126,11 @@ def serve(
 
     Workers are started beside it, with the same database and store.
 
+    [bold]Examples[/]
+
     [cyan]clusterbayes serve --database-url sqlite:///runs.db[/]
+
+    [cyan]clusterbayes serve --database-url sqlite:///runs.db --host 0.0.0.0 --token-file tokens.txt[/]
     """
     require_extra("http", "fastapi", "uvicorn")
     tokens = _tokens(token_file)
@@ -146,7 +154,12 @@ def serve(
 @database_app.command("upgrade")
 @guarded
 def upgrade(database_url: UrlOption) -> None:
-    """Make the tables, or bring them up to date."""
+    """Make the tables, or bring them up to date.
+
+    [bold]Example[/]
+
+    [cyan]clusterbayes database upgrade --database-url postgresql://fits@db/fits[/]
+    """
     from clusterbayes.records.database import Database
 
     with closing(Database.open(database_url, create=True)) as database:
@@ -165,7 +178,14 @@ def export(
     store: StoreOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over what is there.")] = False,
 ) -> None:
-    """Write a run with all that belongs to it: one JSON document, or a folder with its files."""
+    """Write a run with all that belongs to it: one JSON document, or a folder with its files.
+
+    [bold]Examples[/]
+
+    [cyan]clusterbayes database export 17 --database-url sqlite:///runs.db --out run17[/]
+
+    [cyan]clusterbayes database export 17 --database-url sqlite:///runs.db --out run17.json[/]
+    """
     with _opened(database_url, store) as (database, files):
         from clusterbayes.records.database import Runs
         from clusterbayes.records.exporting import export_run

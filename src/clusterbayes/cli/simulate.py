@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.completion import complete_grids, complete_laws
+from clusterbayes.cli.console import JsonOption, OverwriteOption, QuietOption, error_console, guarded
 from clusterbayes.errors import SettingsError
 
 __all__ = ["simulate"]
@@ -64,7 +65,10 @@ def simulate(
         typer.Option("--positions", help="Add places (deg) in a circle about the cluster.", rich_help_panel=_SAMPLE),
     ] = False,
     grid: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Isochrones; see 'clusterbayes grid list'.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE", help="Isochrones; see 'clusterbayes grid list'.", autocompletion=complete_grids
+        ),
     ] = "parsec",
     extinction_law: Annotated[
         str,
@@ -72,6 +76,7 @@ def simulate(
             metavar="NAME|NUMBERS",
             help="How dust dims the bands: tables follows each star's spectrum; CCM89, F19, G23 and others are "
             "published laws; astromancer is that teaching tool's; G=0.84,BP=1.08,RP=0.63 is A_b/A_V for all stars.",
+            autocompletion=complete_laws,
         ),
     ] = "tables",
     r_v: Annotated[
@@ -83,7 +88,9 @@ def simulate(
         ),
     ] = 3.1,
     seed: Annotated[int, typer.Option(min=0, help="Seed; the same one gives the same table.")] = 1,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE and its truth.")] = False,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Simulate a cluster with field stars, and write the truth beside the catalogue.
 
@@ -96,7 +103,7 @@ def simulate(
     then, for instance, [cyan]clusterbayes fit mock.csv --out mock --model-error none[/]
     """
     from clusterbayes.bands import resolve_band
-    from clusterbayes.results.export import table_format, write_json, write_table
+    from clusterbayes.results.export import json_text, table_format, write_json, write_table
 
     table_format(out)  # an unknown ending is said before any work
     truth_file = out.with_name(f"{out.stem}.truth.json")
@@ -119,7 +126,7 @@ def simulate(
     from clusterbayes.isochrones import IsochroneGrid
     from clusterbayes.model.simulate import simulate_cluster
 
-    with reporting(quiet=False) as tell:
+    with reporting(quiet or as_json) as tell:
         isochrones = IsochroneGrid.load(grid, bands=names, law=extinction_law, r_v=r_v, progress=tell)
     cluster = (log_age, mh, dist_mod, a_v, binary_frac, n_members, n_field)
     made = simulate_cluster(
@@ -132,4 +139,9 @@ def simulate(
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(made.table, out)
     write_json({**made.truth, **origin}, truth_file)
-    error_console().print(f"{len(made.table)} stars in {out}, the truth in {truth_file}", markup=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json_text({**made.truth, **origin}), nl=False)
+    elif not quiet:
+        error_console().print(
+            f"{len(made.table)} stars in {out}, the truth in {truth_file}", markup=False, soft_wrap=True
+        )

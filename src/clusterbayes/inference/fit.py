@@ -39,6 +39,7 @@ from clusterbayes.isochrones.extinction import check_extinction_law
 from clusterbayes.model.astrometry import parse_window
 from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
 from clusterbayes.model.cluster import DEFAULT_TOLERANCE, ClusterModel, StarProperties
+from clusterbayes.model.compiled import is_compiled
 from clusterbayes.model.completeness import Completeness
 from clusterbayes.model.parameters import ParameterSet, default_priors, unit_of
 from clusterbayes.model.priors import Prior
@@ -226,6 +227,8 @@ def fit_cluster(
             keeper = Checkpoint(checkpoint, own, rng, started=started)
         with keeper:
             watch.stage("search")
+            if not is_compiled():
+                watch.report(0.0, "compiling, once on this machine")
             model, modes = _search(model, chosen, rng, keeper, watch)
             settings["n_modes"] = len(modes)
             watch.stage("sample")

@@ -31,7 +31,7 @@ SINGLE_NODE_TOLERANCE = 1e-4  # so that a value may be given as it is printed
 """How far a value may lie from the only node of an axis."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Isochrone:
     """Stars of one age and composition, ordered by evolutionary point.
 
@@ -66,6 +66,11 @@ class Isochrone:
     magnitudes: dict[str, Array]
     coefficients: dict[str, Array]
 
+    def __repr__(self) -> str:
+        masses = f"{self.m_ini[0]:.3g} to {self.m_ini[-1]:.3g} Msun"
+        bands = ", ".join(self.magnitudes)
+        return f"Isochrone(log_age={self.log_age:g}, mh={self.mh:g}; {self.eep.size} points, {masses}; {bands})"
+
     def extinction(self, a_v: float) -> dict[str, Array]:
         """Return the extinction of every point in every band.
 
@@ -89,7 +94,7 @@ class Isochrone:
         return {band: band_extinction(c, a_v) for band, c in self.coefficients.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IsochroneGrid:
     """Isochrones on a regular grid of age and metallicity, resampled at equivalent evolutionary points.
 
@@ -154,6 +159,11 @@ class IsochroneGrid:
         for name in ("m_ini", "phase"):
             if np.any(np.diff(getattr(self, name), axis=-1) < 0):
                 raise GridError(f"{name} falls along an isochrone", self.name, "points in the order of evolution")
+
+    def __repr__(self) -> str:
+        axes = (("log_age", self.log_age), ("mh", self.mh))
+        ranges = ", ".join(f"{name} {axis[0]:g} to {axis[-1]:g} ({axis.size})" for name, axis in axes)
+        return f"IsochroneGrid({self.name}: {ranges}, {self.eep.size} points; {', '.join(self.bands)})"
 
     @property
     def name(self) -> str:

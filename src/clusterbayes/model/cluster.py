@@ -272,6 +272,14 @@ class ClusterModel:
         )
         self._sequence = self._build_sequence()
 
+    def __repr__(self) -> str:
+        names = ", ".join(observable.name for observable in self.observed.observables)
+        free, held = len(self.parameters.priors), len(self.parameters.fixed)
+        return (
+            f"ClusterModel({self.photometry.n_star} stars in {names}; {free} parameters free, {held} fixed; "
+            f"{self.grid.name})"
+        )
+
     @property
     def field(self) -> np.ndarray:
         """Density of field stars at each star (n_star,), in the photometry's order."""

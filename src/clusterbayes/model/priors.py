@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from clusterbayes.errors import SettingsError
+from clusterbayes.errors import SettingsError, close_matches
 
 __all__ = ["Beta", "Exponential", "HalfNormal", "Normal", "Prior", "Uniform", "parse_prior"]
 
@@ -230,7 +230,8 @@ def parse_prior(spec: str | Prior) -> Prior:
     match = re.fullmatch(r"\s*([A-Za-z_-]+)\s*\(([^()]*)\)\s*", str(spec))
     name = match.group(1).lower().replace("_", "").replace("-", "") if match else ""
     if match is None or name not in _KINDS:
-        raise SettingsError(f"prior {spec!r} was not understood; write one of: {_EXAMPLES}")
+        meant = close_matches(name or str(spec), _KINDS)
+        raise SettingsError(f"prior {spec!r} was not understood; write one of: {_EXAMPLES}", suggestions=meant)
     kind, least, most = _KINDS[name]
     try:
         arguments = [float(text) for text in match.group(2).split(",")]

@@ -35,7 +35,7 @@ _FIELD_VELOCITY, _FIELD_SCATTER = (0.0, -10.0), 30.0
 _CENTRE, _RADIUS, _SCALE_RADIUS = (120.0, 30.0), 0.5, 0.12  # of the field [deg]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimulatedCluster:
     """A catalogue and what went into it.
 
@@ -51,6 +51,10 @@ class SimulatedCluster:
 
     table: Table
     truth: dict[str, float]
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={self.truth[name]:g}" for name in ("log_age", "mh", "dist_mod", "a_v"))
+        return f"SimulatedCluster({told}; {self.truth['n_members']} members, {self.truth['n_field']} field stars)"
 
 
 def photometric_error(band: str, magnitude: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ _PER_STAR = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Photometry:
     """Photometry of a star cluster and its surroundings.
 
@@ -307,6 +307,12 @@ class Photometry:
     def dropped(self) -> dict[str, int]:
         """Number of rows that are not used, by reason, the most frequent first."""
         return dict(Counter(str(reason) for reason in self.drop_reason if reason).most_common())
+
+    def __repr__(self) -> str:
+        names = ", ".join(observable.name for observable in self.observables)
+        known = (("parallax", self.parallax), ("pm", self.pm), ("ra, dec", self.ra))
+        more = "".join(f", {name}" for name, values in known if values is not None)
+        return f"Photometry({self.source}: {self.n_star} of {self.n_input} rows used; {names}{more})"
 
     def describe(self) -> str:
         """Return a few lines of text: what was read, what is used, what was left out and why."""

@@ -86,12 +86,17 @@ class Derived:
     quantities: dict[str, Quantity]
     notes: tuple[str, ...]
 
+    def document(self) -> dict[str, Any]:
+        """Return the same as plain values: quantities by name, and notes."""
+        rows = {
+            name: {**quantity.summary(), "unit": quantity.unit, "about": quantity.about}
+            for name, quantity in self.quantities.items()
+        }
+        return {"quantities": rows, "notes": list(self.notes)}
+
     def table(self) -> Table:
         """Return one row a quantity: name, median, percentiles, mean, standard deviation, unit, and how it was made."""
-        rows = [
-            {"name": name, **quantity.summary(), "unit": quantity.unit, "about": quantity.about}
-            for name, quantity in self.quantities.items()
-        ]
+        rows = [{"name": name, **row} for name, row in self.document()["quantities"].items()]
         return Table(rows=rows, names=("name", *_PERCENTILES, "mean", "std", "unit", "about"))
 
 

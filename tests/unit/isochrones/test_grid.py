@@ -204,3 +204,13 @@ def test_arrays_that_do_not_fit_are_refused(analytic: IsochroneGrid) -> None:
     mags[1, 2, 3, 0] = np.nan
     with pytest.raises(GridError, match="mags has values that are not finite"):
         IsochroneGrid(**{**values, "mags": mags})
+
+
+def test_shown_in_a_line():
+    grid = ANALYTIC
+    isochrone = grid.isochrone(float(grid.log_age[0]), float(grid.mh[0]))
+    for shown in (repr(grid), repr(isochrone)):
+        assert len(shown) < 300 and "\n" not in shown
+    assert grid.name in repr(grid)
+    assert f"{grid.log_age[0]:g} to {grid.log_age[-1]:g} ({grid.log_age.size})" in repr(grid)
+    assert all(band in repr(grid) and band in repr(isochrone) for band in grid.bands)

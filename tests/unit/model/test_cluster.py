@@ -240,3 +240,10 @@ class TestReducedForms:
         shift = sequence["binary"] - sequence["observables"]
         assert shift == pytest.approx(np.tile([-2.5 * np.log10(2), 0.0], (g.size, 1)), abs=1e-12)
         assert sequence["m_ini"] == pytest.approx(iso.m_ini)
+
+
+def test_shown_in_a_line():
+    model = make_model(mock_table(30), fixed={"a_v": 0.4})
+    shown = repr(model)
+    assert len(shown) < 200 and "\n" not in shown
+    assert f"30 stars in {', '.join(GAIA)}; {model.parameters.n_dim} parameters free" in shown

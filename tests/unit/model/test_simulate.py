@@ -167,3 +167,9 @@ def test_drawn_masses_follow_the_broken_power_law(alpha):
 def test_mistakes(changes, error, message):
     with pytest.raises(error, match=message):
         simulate(**changes)
+
+
+def test_shown_in_a_line():
+    shown = repr(simulate(12, 3))
+    assert len(shown) < 200 and "\n" not in shown
+    assert "log_age=8.7" in shown and "12 members, 3 field stars" in shown

@@ -167,3 +167,9 @@ def test_photometry_survives_pickling(photometry):
     copy = pickle.loads(pickle.dumps(photometry))
     check(copy)
     assert copy.observables == photometry.observables
+
+
+def test_shown_in_a_line(photometry):
+    shown = repr(photometry)
+    assert len(shown) < 200 and "\n" not in shown
+    assert f"{photometry.n_star} of {photometry.n_input} rows used; V, B-V, parallax, ra, dec" in shown
