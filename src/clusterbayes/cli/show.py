@@ -121,12 +121,8 @@ def class_table(answers: Answers) -> Table:
     for name in ("file", "name", "level", "verdict", "notes"):
         table.add_column(name, justify="right" if name == "level" else "left", overflow="fold")
     for row in answers:
-        cells = {
-            name: str(row[name]) if name in answers.colnames else "" for name in ("file", "name", "verdict", "notes")
-        }
         level = f"{row['level']:.0%}" if math.isfinite(row["level"]) else "-"
-        shown = (cells["file"], cells["name"], level, cells["verdict"], cells["notes"])
-        table.add_row(*map(escape, shown))
+        table.add_row(escape(row["file"]), escape(row["name"]), level, escape(row["verdict"]), escape(row["notes"]))
     return table
 
 

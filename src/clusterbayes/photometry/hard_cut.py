@@ -105,8 +105,8 @@ def hard_cut_verdicts(photometry: Photometry, cut: HardCut) -> NDArray[np.str_]:
     Returns
     -------
     ndarray of str, shape (n_input,)
-        Rows without a proper motion or a distance are not kept, as in Astromancer. A distance is that of a column
-        ``distance``, else the inverse of a positive parallax.
+        Rows without a proper motion or a distance are not kept. A distance is that of a column ``distance``, else the
+        inverse of a positive parallax.
 
     Raises
     ------
