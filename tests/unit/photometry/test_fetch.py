@@ -11,6 +11,7 @@ from unit.photometry.catalogue_server import serving
 from clusterbayes.bands import parse_observable
 from clusterbayes.cli import main
 from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.extras import MissingExtraError
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.columns import recognise
 from clusterbayes.photometry.fetch import CATALOGS, Region, fetch, fetch_cached, resolve_place
@@ -138,8 +139,8 @@ def test_nobody_answers(server, monkeypatch):
 
 
 def test_without_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "astroquery.vizier", None)
-    with pytest.raises(SettingsError, match=r"clusterbayes\[fetch\]"):
+    monkeypatch.setitem(sys.modules, "astroquery", None)
+    with pytest.raises(MissingExtraError, match=r"clusterbayes\[fetch\]"):
         fetch(Region(*CENTRE, 0.1))
 
 
