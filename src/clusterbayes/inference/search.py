@@ -71,7 +71,7 @@ def find_modes(
     model: ClusterModel,
     learner: FieldLearner,
     *,
-    n_start: int = 10,
+    n_start: int = 7,
     n_keep: int = 4,
     report: Callable[[float], None] | None = None,
 ) -> tuple[ClusterModel, list[Mode]]:
@@ -83,7 +83,7 @@ def find_modes(
     learner : FieldLearner
         Gives the field density.
     n_start, n_keep : int
-        Climbs begun, and summits followed to the end.
+        Climbs begun from each first picture of the field, and summits followed to the end.
     report : callable, optional
         Takes the percentage done.
 
