@@ -6,6 +6,7 @@ import pytest
 
 from clusterbayes.errors import (
     BandError,
+    BatchError,
     ClusterBayesError,
     FitError,
     GridError,
@@ -22,6 +23,7 @@ EXAMPLES = [
     GridError("no such grid", "mist", remedy="run grid list"),
     SettingsError.unknown("parameter", "log_agee", ("log_age", "mh")),
     FitError("no start was found", "search", "widen the priors"),
+    BatchError("the scheduler is gone", "tcp://host:8786", "start one"),
 ]
 
 
@@ -35,7 +37,7 @@ def test_errors_survive_pickling_with_their_values(error):
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 def test_errors_are_ours_and_a_builtin(error):
-    builtin = RuntimeError if isinstance(error, FitError) else ValueError
+    builtin = RuntimeError if isinstance(error, FitError | BatchError) else ValueError
     assert isinstance(error, ClusterBayesError)
     assert isinstance(error, builtin)
 

@@ -66,7 +66,7 @@ def open_source(path: Path) -> Source:
     ------
     InputError
         If it can't be read, or not in parts.
-    SettingsError
+    MissingExtraError
         If it is Parquet and pyarrow is missing.
     """
     try:

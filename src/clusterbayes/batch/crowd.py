@@ -171,7 +171,9 @@ def connected(client: Client | None, n_workers: int | None, cancel: Callable[[],
     Raises
     ------
     BatchError
-        If dask.distributed is not installed, the client is not connected, or its workers have several threads.
+        If the client is not connected, or its workers have several threads.
+    MissingExtraError
+        If dask.distributed is not installed.
     """
     if client is not None:
         if client.status != "running":

@@ -14,7 +14,6 @@ from clusterbayes.batch.jobs import Job
 from clusterbayes.batch.work import Task
 from clusterbayes.errors import GridError, InputError, SettingsError
 from clusterbayes.inference.fit import fit_cluster
-from clusterbayes.inference.sampler import SamplingOptions
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.limits import stated_limit
 from clusterbayes.records import write_outputs
@@ -43,15 +42,13 @@ def read_job(job: Job) -> tuple[Photometry, Photometry | None, dict[str, Any]]:
         As `Photometry.read`.
     """
     options, settings = job.options, job.options.settings
-    reading = {**settings.reading(), "treatment": options.treatment}
+    reading = settings.reading()
     photometry = Photometry.read(job.table, **reading)
     control = None
     if options.control is not None:
         reading["observables"] = photometry.observables
         control = Photometry.read(options.control, **reading, source=f"control field {options.control}")
-    fitting = settings.fitting() | {"grid": options.grid}
-    chosen = settings.sampling.model_dump(exclude_unset=True)
-    fitting["sampling"] = SamplingOptions(**chosen, n_threads=1)
+    fitting = settings.fitting(n_threads=1) | {"grid": options.grid}
     if options.completeness is not None:
         fitting["completeness"] = options.completeness
     if settings.mag_limit == "auto":

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from clusterbayes.errors import InputError, SettingsError
-from clusterbayes.photometry.treatment import Treatment
 from clusterbayes.records.settings import FitSettings
 
 __all__ = ["KEYS", "Choice", "JobOptions", "check_names", "parse_options", "read_options"]
@@ -24,7 +23,7 @@ KEYS = ("name", "file", "cluster")
 _NUMBERS = ("radius", "r_v", "max_ruwe", "max_excess")
 _WORDS = (
     "grid", "mag_limit", "counts", "mass_function", "binary_law", "proper_motion", "pm_window", "model_error",
-    "extinction_law", "parallax_zero_point", "ra_unit",
+    "extinction_law", "parallax_zero_point", "ra_unit", "table_format",
 )  # fmt: skip
 _PAIRS = {"columns": "mymag=V", "priors": "mh=normal(0,0.1)"}
 _NUMBER_PAIRS = {"max_error": "Gaia_BP=0.05", "fixed": "a_v=0.1"}
@@ -45,8 +44,6 @@ class JobOptions:
     ----------
     settings : FitSettings
         As a service takes them; the seed in them is not used.
-    treatment : Treatment
-        What is done with cells before they are read.
     grid : str
         Name or file of the isochrones.
     control, completeness : Path or None
@@ -54,7 +51,6 @@ class JobOptions:
     """
 
     settings: FitSettings = field(default_factory=FitSettings)
-    treatment: Treatment = Treatment()
     grid: str = "parsec"
     control: Path | None = None
     completeness: Path | None = None
@@ -138,12 +134,11 @@ def parse_options(*layers: Mapping[str, str], folders: Sequence[Path] = (Path(),
         )
     if "positions" in texts:
         values["positions"] = _flag(texts, "positions")
-    values |= _circle(texts)
+    values |= _circle(texts) | _treatment(texts)
     sampling = {theirs: int(_number(texts, name)) for name, theirs in _SAMPLING.items() if name in texts}
     grid = values.pop("grid", "parsec")
     return JobOptions(
         FitSettings.read({**values, "sampling": sampling}),
-        _treatment(texts),
         _grid(grid, folders),
         _file(texts, "control", folders),
         _file(texts, "completeness", folders),
@@ -208,10 +203,16 @@ def _circle(texts: Mapping[str, str]) -> dict[str, Any]:
     return {"center": (_number({}, "ra", parts[0]), _number({}, "dec", parts[1])), "radius": radius}
 
 
-def _treatment(texts: Mapping[str, str]) -> Treatment:
-    floor = _number(texts, "error_floor") if "error_floor" in texts else None
-    missing = tuple(_parts(texts.get("missing", "")))
-    return Treatment(missing, floor, _flag(texts, "instrumental") if "instrumental" in texts else False)
+def _treatment(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is done with cells before they are read, if anything is asked for."""
+    given: dict[str, Any] = {}
+    if "missing" in texts:
+        given["missing"] = _parts(texts["missing"])
+    if "error_floor" in texts:
+        given["error_floor"] = _number(texts, "error_floor")
+    if "instrumental" in texts:
+        given["instrumental"] = _flag(texts, "instrumental")
+    return {"treatment": given} if given else {}
 
 
 def _file(texts: Mapping[str, str], name: str, folders: Sequence[Path]) -> Path | None:

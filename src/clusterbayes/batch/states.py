@@ -164,7 +164,6 @@ def job_identity(job: Job, seed: int) -> dict[str, Any]:
         "control": None if options.control is None else file_checksum(options.control),
         "completeness": None if options.completeness is None else file_checksum(options.completeness),
         "settings": options.settings.model_dump(mode="json", exclude={"seed", "grid"}),
-        "treatment": json.loads(json.dumps(asdict(options.treatment))),
         "grid": {"name": Path(options.grid).stem, "digest": _grid_digest(options.grid)},
         "seed": seed,
     }

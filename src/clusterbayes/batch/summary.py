@@ -85,7 +85,10 @@ class Summary:
 
     def write(self) -> Path:
         """Write the Parquet file, all of it or nothing."""
-        pa, pq = _arrow()
+        require_extra("batch", "pyarrow")
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         kinds = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "str": pa.string()}
         fields, arrays = [], []
         for name, (kind, values) in _columns(self.rows).items():
@@ -148,11 +151,3 @@ def _of_one_kind(values: list[Any]) -> tuple[str, list[Any]]:
     if kinds and kinds <= {int, float}:
         return "float", [None if value is None else float(value) for value in values]
     return "str", [None if value is None else str(value) for value in values]
-
-
-def _arrow() -> tuple[Any, Any]:
-    require_extra("batch", "pyarrow")
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    return pa, pq

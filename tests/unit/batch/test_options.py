@@ -25,7 +25,7 @@ def test_a_row_becomes_settings():
     assert settings.priors == {"mh": "normal(0,0.1)", "a_v": "halfnormal(0.5)"}
     assert settings.fixed == {"alpha_1": 1.3} and settings.parallax_zero_point == "applied"
     assert settings.sampling.max_steps == 600 and settings.positions is False
-    assert options.treatment == Treatment(("0.0", "-9.99"), 0.005)
+    assert settings.reading()["treatment"] == Treatment(("0.0", "-9.99"), 0.005)
     assert options.grid == "parsec" and options.control is None
 
 
