@@ -149,9 +149,10 @@ class Stage:
                 worker.terminate()
         for worker in self.workers:
             try:
-                worker.wait(20)
+                worker.wait(60)
             except subprocess.TimeoutExpired:
                 worker.kill()
+                worker.wait()
         self._watching.set()
         self._reader.join(10)
         self.log.close()
