@@ -114,10 +114,7 @@ class Stage:
         program.write_text(PROGRAM.format(**values, lease=LEASE, concurrency=concurrency))
         environment = dict(os.environ)
         if shift is not None:
-            environment |= {
-                "LD_PRELOAD": str(FAKETIME),
-                "FAKETIME": f"{shift:+d}s",
-            }
+            environment |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{shift:+d}s"}
         worker = subprocess.Popen([sys.executable, str(program)], env=environment, stderr=self.log)
         self.workers.append(worker)
         return worker
@@ -152,9 +149,10 @@ class Stage:
                 worker.terminate()
         for worker in self.workers:
             try:
-                worker.wait(20)
+                worker.wait(60)
             except subprocess.TimeoutExpired:
                 worker.kill()
+                worker.wait()
         self._watching.set()
         self._reader.join(10)
         self.log.close()
@@ -298,9 +296,9 @@ def cancels(stage, rng):
     expected[ready] = ("canceled",)
     stage.start(concurrency=1)
     for stubborn in (False, True):
-        for index, name in enumerate(STAGES):
+        for index in range(len(STAGES)):
             [tool_id] = stage.add(1, stages=9, steps=2, pause=0.3, stubborn=stubborn)
-            while stage.runs.get(tool_id).current_stage != name:
+            while (at := stage.runs.get(tool_id).current_stage_index) is None or at < index:
                 time.sleep(0.03)
             begin = time.monotonic()
             stage.runs.cancel(tool_id)

@@ -56,7 +56,7 @@ def working(database, store, options=QUICK):
     assert not thread.is_alive()
 
 
-def until(question, seconds=30.0):
+def until(question, seconds=120.0):
     end = time.monotonic() + seconds
     while not question():
         assert time.monotonic() < end, "it did not happen in time"

@@ -13,8 +13,8 @@ from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.treatment import Treatment
 from clusterbayes.records.settings import FitSettings
 
-#: What the run itself brings, or its worker.
-GIVEN = {"photometry", "control", "progress", "cancel", "checkpoint"}
+#: What the run itself brings, or its worker; and a function, which no client can send.
+GIVEN = {"photometry", "control", "progress", "cancel", "checkpoint", "sampler"}
 
 
 def keywords(function):
