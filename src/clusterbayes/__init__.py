@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clusterbayes.batch import fit_many
     from clusterbayes.inference.fit import fit_cluster
     from clusterbayes.isochrones import IsochroneGrid
     from clusterbayes.model.simulate import simulate_cluster
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "example",
     "fit_cluster",
+    "fit_many",
     "simulate_cluster",
 ]
 
@@ -42,6 +44,7 @@ _HOMES = {
     "Photometry": "clusterbayes.photometry",
     "example": "clusterbayes.photometry",
     "fit_cluster": "clusterbayes.inference.fit",
+    "fit_many": "clusterbayes.batch",
     "simulate_cluster": "clusterbayes.model.simulate",
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 __all__ = [
     "BandError",
+    "BatchError",
     "CheckpointError",
     "ClusterBayesError",
     "FitCancelled",
@@ -311,3 +312,24 @@ class CheckpointError(ClusterBayesError, ValueError):
     def __str__(self) -> str:
         changed = "; ".join(f"{name} was {old}, now {new}" for name, old, new in self.differences)
         return _compose(self.problem, (self.path,), changed=changed, remedy=self.remedy)
+
+
+class BatchError(ClusterBayesError, RuntimeError):
+    """A batch of fits can't go on; what is finished is kept.
+
+    Parameters
+    ----------
+    problem : str
+        What went wrong.
+    where : str, optional
+        The folder or the address that it is about.
+    remedy : str, optional
+        What to do about it.
+    """
+
+    def __init__(self, problem: str, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(problem, where, remedy)
+        self.problem, self.where, self.remedy = problem, where, remedy
+
+    def __str__(self) -> str:
+        return _compose(self.problem, (self.where or "",), remedy=self.remedy)

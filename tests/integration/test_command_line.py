@@ -182,6 +182,9 @@ def test_sources_are_the_input_rows_in_order(fitted, stars):
     mass, ratio = (np.ma.filled(sources[name].astype(float), np.nan) for name in ("mass", "q"))
     assert ((ratio >= 0) & (ratio <= 1))[likely].all()
     assert np.median(np.abs(mass - stars["mass"])[likely]) < 0.05
+    pull = np.ma.filled(sources["Gaia_G_residual"] / sources["Gaia_G_error"], np.nan)
+    assert np.isnan(pull[~used]).all()
+    assert np.median(np.abs(pull[likely])) < 1.5
 
 
 def test_the_stored_result_is_what_was_written(fitted):

@@ -1,4 +1,4 @@
-"""The command line: ``clusterbayes fit``, ``simulate``, ``demo``, ``grid``, and ``worker``, ``serve``, ``database``.
+"""The command line: ``clusterbayes fit``, ``batch``, ``simulate``, ``demo``, ``grid``, ``worker``, ``serve`` and more.
 
 One file a command. The library's heavy parts are imported inside the commands, so that asking for help is quick.
 """
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clusterbayes import __version__
-from clusterbayes.cli import demo, export, fit, grid, inspect, service, simulate
+from clusterbayes.cli import batch, compare, demo, export, fetch, fit, grid, inspect, match, service, simulate
 
 __all__ = ["app", "main"]
 
@@ -23,10 +23,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("fit", no_args_is_help=True)(fit.fit)
+app.command("batch", no_args_is_help=True)(batch.batch)
 app.command("inspect", no_args_is_help=True)(inspect.inspect)
+app.command("fetch", no_args_is_help=True)(fetch.fetch)
+app.command("match", no_args_is_help=True)(match.match)
 app.command("simulate", no_args_is_help=True)(simulate.simulate)
 app.command("export", no_args_is_help=True)(export.export)
 app.command("derive", no_args_is_help=True)(export.derive)
+app.command("compare", no_args_is_help=True)(compare.compare)
 app.command("demo")(demo.demo)
 app.add_typer(grid.app, name="grid")
 app.command("worker", no_args_is_help=True)(service.worker)

@@ -90,13 +90,11 @@ def export(
     [cyan]clusterbayes export mycluster --what summary --out row.csv[/]
     """
     from clusterbayes.results import FitResult
-    from clusterbayes.results.export import table_format, write_table
+    from clusterbayes.results.export import check_output_file, write_table
     from clusterbayes.results.sharing import shared_table
 
     table = "astromancer" if format == "astromancer" else what
-    kind = table_format(out, "csv" if format == "astromancer" else format)
-    if out.exists() and not overwrite:
-        raise SettingsError("the file exists", str(out), remedy="choose another name, or give --overwrite")
+    kind = check_output_file(out, overwrite, "csv" if format == "astromancer" else format)
     fit = FitResult.load(result)
     options = _options(center, mass_limits, column_map)
     made = shared_table(fit, table, name=name or _cluster_name(result), options=options)

@@ -9,6 +9,7 @@ import typer
 
 from clusterbayes.cli.completion import complete_examples, complete_grids, complete_laws
 from clusterbayes.cli.console import guarded
+from clusterbayes.cli.cutting import CutModeOption, Cutter, DistanceRangeOption, PmEllipseOption
 from clusterbayes.cli.options import parse_center, parse_default_error, parse_numbers, parse_pairs
 from clusterbayes.cli.reading import (
     DATA_PANEL,
@@ -151,6 +152,9 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    pm_ellipse: PmEllipseOption = None,
+    distance_range: DistanceRangeOption = None,
+    hard_cut: CutModeOption = "apply",
     positions: Annotated[
         bool,
         typer.Option(
@@ -244,7 +248,7 @@ def fit(
             metavar="N",
             help="Most steps of each walker after burn-in; sampling ends earlier once it has converged.",
             rich_help_panel=_RUN,
-            show_default="3000",
+            show_default="10000",
         ),
     ] = None,
     threads: Annotated[
@@ -353,6 +357,7 @@ def fit(
         },
         sampling={key: value for key, value in (("max_steps", steps), ("n_threads", threads)) if value is not None},
         control=control,
+        cut=Cutter(pm_ellipse, distance_range, hard_cut),
     )
     if (center is None) != (radius is None):
         raise SettingsError("--center and --radius belong together", remedy="give both, or neither")

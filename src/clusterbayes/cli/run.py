@@ -18,6 +18,7 @@ from clusterbayes.cli.interrupt import Stop, stoppable
 from clusterbayes.errors import FitCancelled, FitError, SettingsError
 
 if TYPE_CHECKING:
+    from clusterbayes.cli.cutting import Cutter
     from clusterbayes.inference.progress import Progress
     from clusterbayes.photometry import Photometry
     from clusterbayes.results.result import FitResult
@@ -35,9 +36,13 @@ class Request:
     fitting: dict[str, Any]
     sampling: dict[str, int]
     control: Path | None
+    cut: Cutter
 
     def photometry(self) -> Photometry:
-        """Read the table, or the example."""
+        """Read the table, or the example, and cut it."""
+        return self.cut(self._read())
+
+    def _read(self) -> Photometry:
         from clusterbayes.photometry import Photometry, example
 
         if self.example is None:
@@ -71,7 +76,7 @@ class Request:
         control = None
         if self.control is not None:
             reading = {**self.reading, "observables": photometry.observables}
-            control = Photometry.read(self.control, source=f"control field {self.control}", **reading)
+            control = self.cut(Photometry.read(self.control, source=f"control field {self.control}", **reading))
         options = SamplingOptions(**self.sampling)
         return fit_cluster(
             photometry,

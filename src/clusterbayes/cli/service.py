@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +14,7 @@ import typer
 
 from clusterbayes.cli.console import error_console, guarded
 from clusterbayes.errors import SettingsError
+from clusterbayes.extras import require_extra
 
 if TYPE_CHECKING:
     from clusterbayes.records.database import Database
@@ -53,16 +53,9 @@ database_app = typer.Typer(
 )
 
 
-def _needs(extra: str, module: str) -> None:
-    if find_spec(module) is None:
-        remedy = f"pip install 'clusterbayes[{extra}]'"
-        raise SettingsError(f"this command needs the extra '{extra}', which is not installed", remedy=remedy)
-
-
 @contextmanager
 def _opened(url: str, store: Path | None) -> Iterator[tuple[Database, FolderStore]]:
     """Open a database and its store, and close the database again."""
-    _needs("database", "sqlalchemy")
     from clusterbayes.records.database import Database
     from clusterbayes.records.store import FolderStore
 
@@ -139,8 +132,7 @@ def serve(
 
     [cyan]clusterbayes serve --database-url sqlite:///runs.db --host 0.0.0.0 --token-file tokens.txt[/]
     """
-    _needs("http", "fastapi")
-    _needs("http", "uvicorn")
+    require_extra("http", "fastapi", "uvicorn")
     tokens = _tokens(token_file)
     if host not in (_LOOPBACK, "localhost", "::1") and not tokens:
         raise SettingsError(
@@ -168,7 +160,6 @@ def upgrade(database_url: UrlOption) -> None:
 
     [cyan]clusterbayes database upgrade --database-url postgresql://fits@db/fits[/]
     """
-    _needs("database", "sqlalchemy")
     from clusterbayes.records.database import Database
 
     with closing(Database.open(database_url, create=True)) as database:

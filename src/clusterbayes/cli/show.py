@@ -7,15 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table as Answers
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clusterbayes.results.compare import Comparison, central_level
 from clusterbayes.results.derived import Derived
 from clusterbayes.results.result import FitResult
 
 __all__ = [
+    "answer_table",
+    "class_table",
     "comparison_table",
     "count_inside",
     "derived_table",
@@ -84,9 +88,7 @@ def count_inside(result: FitResult, truth: Mapping[str, float]) -> dict[str, flo
     masses = {}
     for name in PARAMETERS:
         if name in truth and name in result.names and np.ptp(result.draws[name]) > 0:
-            draw = result.draws[name]
-            rank = (np.sum(draw < truth[name]) + 0.5 * np.sum(draw == truth[name])) / draw.size
-            masses[name] = float(abs(2.0 * rank - 1.0))
+            masses[name] = central_level(result.draws[name], truth[name])
     return masses
 
 
@@ -100,6 +102,31 @@ def comparison_table(result: FitResult, truth: Mapping[str, float]) -> Table:
         text = [rounded(x, row["std"]) for x in (truth[name], row["median"], row["std"], row["q05"], row["q95"])]
         verdict = "[green]68 %" if mass < 0.68 else "[yellow]90 %" if mass < 0.90 else "[red]outside 90 %"
         table.add_row(name, *text[:3], f"{text[3]} to {text[4]}", row["unit"], verdict)
+    return table
+
+
+def answer_table(comparison: Comparison) -> Table:
+    """Return an answer beside the posterior, parameter by parameter."""
+    table = _table("Answer and posterior", ("answer", "median", "-68 %", "+68 %", "level"))
+    for placed in comparison.parameters:
+        down, up = placed.median - placed.q16, placed.q84 - placed.median
+        text = [rounded(value, max(up, down)) for value in (placed.value, placed.median, down, up)]
+        table.add_row(placed.name, *text, f"{placed.level:.1%}", placed.unit)
+    return table
+
+
+def class_table(answers: Answers) -> Table:
+    """Return the answers of a class, one a row: whose, the level of all values together, the verdict, and notes."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
+    for name in ("file", "name", "level", "verdict", "notes"):
+        table.add_column(name, justify="right" if name == "level" else "left", overflow="fold")
+    for row in answers:
+        cells = {
+            name: str(row[name]) if name in answers.colnames else "" for name in ("file", "name", "verdict", "notes")
+        }
+        level = f"{row['level']:.0%}" if math.isfinite(row["level"]) else "-"
+        shown = (cells["file"], cells["name"], level, cells["verdict"], cells["notes"])
+        table.add_row(*map(escape, shown))
     return table
 
 

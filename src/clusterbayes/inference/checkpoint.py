@@ -24,6 +24,7 @@ import numpy as np
 
 from clusterbayes.errors import CheckpointError, FitCancelled, SettingsError
 from clusterbayes.inference.ensembles import Course
+from clusterbayes.inference.identity import differences
 from clusterbayes.inference.search import Mode
 from clusterbayes.results.tables import plain
 
@@ -301,12 +302,7 @@ def _check_format(file: h5py.File, path: Path) -> None:
 
 
 def _check_identity(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
-    before, now = _flat(old), _flat(new)
-    changed = [
-        (name, _short(before.get(name, "not set")), _short(now.get(name, "not set")))
-        for name in dict.fromkeys([*before, *now])
-        if before.get(name) != now.get(name)
-    ]
+    changed = differences(old, new)
     if changed:
         raise _refusal(path, changed)
 
@@ -320,15 +316,3 @@ def _refusal(path: Path, changed: list[tuple[str, str, str]]) -> CheckpointError
     if len(changed) > _SHOWN:
         problem += f", which differs in {len(changed)} ways"
     return CheckpointError(problem, str(path), changed[:_SHOWN], remedy)
-
-
-def _short(text: str) -> str:
-    """Return a value as an error shows it: digests by their first digits."""
-    return f"{text[:12]}..." if len(text) == 64 and not set(text) - set("0123456789abcdef") else text
-
-
-def _flat(value: Any, name: str = "") -> dict[str, str]:
-    """Nested values by dotted name, as text; an empty mapping says nothing."""
-    if isinstance(value, Mapping):
-        return {k: v for key, item in value.items() for k, v in _flat(item, f"{name}.{key}" if name else key).items()}
-    return {name: value if isinstance(value, str) else json.dumps(value)}

@@ -28,7 +28,8 @@ from clusterbayes.inference.field import FieldLearner
 from clusterbayes.inference.identity import identity
 from clusterbayes.inference.motions import choose_motions
 from clusterbayes.inference.progress import Progress, QuietProgress
-from clusterbayes.inference.sampler import Chain, SamplingOptions, sample
+from clusterbayes.inference.remarks import at_bounds, mode_table, prior_dominated, remarks
+from clusterbayes.inference.sampler import Chain, Sampler, SamplingOptions, sample
 from clusterbayes.inference.search import Mode, find_modes, normal_posterior
 from clusterbayes.inference.selecting import described, select
 from clusterbayes.inference.watch import Watch
@@ -92,6 +93,7 @@ def fit_cluster(
     r_v: float = 3.1,
     seed: int = 1,
     sampling: SamplingOptions | None = None,
+    sampler: Sampler = sample,
     progress: Progress | bool | None = None,
     cancel: Callable[[], bool] | None = None,
     checkpoint: str | Path | None = None,
@@ -149,6 +151,8 @@ def fit_cluster(
     seed : int
         The same seed, input and versions give the same numbers, whatever the number of threads.
     sampling : SamplingOptions, optional
+    sampler : callable
+        A `clusterbayes.inference.sampler.Sampler`; emcee by default. Others are not resumed from a checkpoint.
     progress : Progress or bool, optional
         Told of the fit's stages at least every two seconds. True shows a bar in a terminal or a notebook, and lines
         on standard error elsewhere; nothing is shown by default.
@@ -229,14 +233,14 @@ def fit_cluster(
             settings["n_modes"] = len(modes)
             watch.stage("sample")
             posterior = partial(normal_posterior, model.with_threads(max(1, n_threads // 2)))  # beside each other
-            chain = sample(
+            chain = sampler(
                 posterior, modes, options, rng,
                 names=parameters.names, n_threads=n_threads, report=watch.report, keeper=keeper,
             )  # fmt: skip
             keeper.save()
             watch.stage("diagnose")
             watch.stage("summarize")
-            return _summarize(model, chain, chosen, seed, settings, keeper)
+            return _summarize(model, modes, chain, chosen, seed, settings, keeper)
 
 
 def _display(progress: Progress | bool | None) -> Progress:
@@ -413,7 +417,7 @@ def _grid_notes(grid: IsochroneGrid) -> list[str]:
 
 
 def _summarize(
-    model: ClusterModel, chain: Chain, chosen: _Sample, seed: int, settings: dict, keeper: Keeper
+    model: ClusterModel, modes: list[Mode], chain: Chain, chosen: _Sample, seed: int, settings: dict, keeper: Keeper
 ) -> FitResult:
     parameters = model.parameters
     n_steps, n_walkers, n_dim = chain.z.shape
@@ -431,11 +435,13 @@ def _summarize(
     curves = _curves(model, theta[best_row], flat[picked[:: max(1, picked.size // _FAN)]])
     selection = chosen.selection
     verdict = chain.convergence
+    dominated, table = prior_dominated(z, parameters.names), mode_table(modes, z, parameters)
+    bounded = at_bounds(theta, parameters.names, parameters.priors)
     diagnostics = {
         "converged": verdict.converged, "reasons": verdict.reasons, "tau": verdict.tau, "ess": verdict.ess,
         "rhat": verdict.rhat, "acceptance": chain.acceptance, "n_walkers": n_walkers, "n_steps": n_steps,
         "n_burn": chain.n_burn, "n_ensembles": chain.n_ensemble, "log_prob_max": float(log_prob.max()),
-        "wall_seconds": keeper.seconds,
+        "wall_seconds": keeper.seconds, "prior_dominated": dominated, "at_bounds": bounded, "modes": table,
     }  # fmt: skip
     photometry = chosen.photometry
     counts = {"input": photometry.n_input, "used": photometry.n_star, "dropped": dict(photometry.dropped)}
@@ -457,7 +463,7 @@ def _summarize(
         diagnostics=diagnostics,
         counts=counts,
         provenance=_provenance(model, photometry, seed, settings),
-        notes=chosen.notes,
+        notes=[*chosen.notes, *remarks(dominated, bounded, table)],
     )
 
 
@@ -492,7 +498,9 @@ def _star_table(photometry: Photometry, stars: StarProperties) -> Table:
     table["used"] = np.isin(np.arange(n), photometry.input_row)
     table["drop_reason"] = np.asarray(photometry.drop_reason).astype(str)
     for a, observable in enumerate(photometry.observables):
-        for suffix, source in (("", photometry.values), ("_error", photometry.errors)):
+        for suffix, source in (
+            ("", photometry.values), ("_error", photometry.errors), ("_residual", photometry.values - stars.expected)
+        ):  # fmt: skip
             column = np.full(n, np.nan)
             column[photometry.input_row] = source[:, a]
             table[observable.name + suffix] = column

@@ -6,6 +6,7 @@ A checkpoint carries this, and a fit goes on from it only if all of it is as it 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import metadata
@@ -17,7 +18,7 @@ from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model.cluster import ClusterModel
 from clusterbayes.photometry import Photometry
 
-__all__ = ["digest", "identity"]
+__all__ = ["differences", "digest", "identity"]
 
 _PROVENANCE = ("grid", "seed", "priors", "fixed")
 _VERSIONS = ("numpy", "scipy", "numba", "emcee", "scikit-learn")
@@ -77,3 +78,35 @@ def digest(content: Photometry | IsochroneGrid) -> str:
         names = [observable.name for observable in content.observables]
         total.update(repr((names, content.parallax_zero_point, content.zero_point_error)).encode())
     return total.hexdigest()
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what differs between two identities, as an error shows it.
+
+    Parameters
+    ----------
+    old, new : mapping
+        Nested, with plain values.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Dotted name, old value, new value; digests by their first digits. Empty if nothing differs.
+    """
+    before, now = _flat(old), _flat(new)
+    return [
+        (name, _short(before.get(name, "not set")), _short(now.get(name, "not set")))
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _short(text: str) -> str:
+    return f"{text[:12]}..." if len(text) == 64 and not set(text) - set("0123456789abcdef") else text
+
+
+def _flat(value: Any, name: str = "") -> dict[str, str]:
+    """Nested values by dotted name, as text; an empty mapping says nothing."""
+    if isinstance(value, Mapping):
+        return {k: v for key, item in value.items() for k, v in _flat(item, f"{name}.{key}" if name else key).items()}
+    return {name: value if isinstance(value, str) else json.dumps(value)}

@@ -9,9 +9,10 @@ so the chain is a proper Markov chain. It grows until it has converged or the bu
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import emcee
 import numpy as np
@@ -26,7 +27,7 @@ from clusterbayes.inference.population import learn
 from clusterbayes.inference.proposal import IndependentProposal
 from clusterbayes.inference.search import Mode
 
-__all__ = ["Chain", "SamplingOptions", "sample"]
+__all__ = ["Chain", "Sampler", "SamplingOptions", "sample"]
 
 _N_ENSEMBLE = 2
 _FLATTEN = (1.0, 0.5)  # power of the weights that each ensemble starts from: the second one is put more widely
@@ -60,7 +61,7 @@ class SamplingOptions:
     """
 
     n_walkers: int = 16
-    max_steps: int = 3000
+    max_steps: int = 10_000
     target_ess: int = 1000
     n_threads: int | None = None
     burn_rounds: int = 7
@@ -97,6 +98,61 @@ class Chain:
     acceptance: float
     convergence: Convergence
     n_burn: int
+
+    @classmethod
+    def from_draws(
+        cls,
+        z: np.ndarray,
+        log_prob: np.ndarray,
+        names: tuple[str, ...],
+        *,
+        target_ess: int,
+        reasons: Sequence[str] = (),
+    ) -> Chain:
+        """Make a chain of independent, equally weighted draws, as other samplers than Markov chains give them.
+
+        Parameters
+        ----------
+        z : (n_draw, n_dim)
+            In standard normal coordinates, in random order: the halves are compared with each other.
+        log_prob : (n_draw,)
+            Log posterior there, as the sampler was given it.
+        names : tuple of str
+        target_ess : int
+            Draws that are enough.
+        reasons : sequence of str
+            Why the sampler itself does not trust its draws, in words; empty if it does.
+        """
+        n_steps, n_dim = len(z) // _N_ENSEMBLE, z.shape[1]
+        blocks = z[: n_steps * _N_ENSEMBLE].reshape(_N_ENSEMBLE, n_steps, n_dim).transpose(1, 0, 2)
+        found = assess(blocks, _N_ENSEMBLE, target_ess, names)
+        said = [*reasons, *found.reasons]
+        return cls(
+            z=blocks,
+            log_prob=log_prob[: n_steps * _N_ENSEMBLE].reshape(_N_ENSEMBLE, n_steps).T,
+            n_ensemble=_N_ENSEMBLE,
+            acceptance=1.0,
+            convergence=replace(found, converged=not said, reasons=said),
+            n_burn=0,
+        )
+
+
+class Sampler(Protocol):
+    """Anything that samples a posterior: `sample`, with emcee, is the default, and `fit_cluster` takes others."""
+
+    def __call__(
+        self,
+        log_posterior: LogPosterior,
+        modes: list[Mode],
+        options: SamplingOptions,
+        rng: np.random.Generator,
+        *,
+        names: tuple[str, ...],
+        n_threads: int = 1,
+        report: Report | None = None,
+        keeper: Keeper | None = None,
+    ) -> Chain:
+        """Sample; the arguments are those of `sample`. Only `log_posterior` and `rng` need to be used."""
 
 
 def _moves(proposal: IndependentProposal, n_dim: int) -> list[tuple[emcee.moves.Move, float]]:
@@ -272,7 +328,7 @@ def _run(
             share = min(1.0, max(done / options.max_steps, done * pace))
             report(30.0 + 70.0 * share, f"{done} steps" + _verdict(convergence))
 
-        block = int(np.clip(missing, 40.0, 200.0))
+        block = int(np.clip(missing, 40.0, max(200.0, 0.2 * checked)))
         course.ensembles.advance(min(checked + block, options.max_steps), after_step, crew)
         course = keeper.hold(replace(course, checked=course.ensembles.n_steps))
         convergence = _assessed(course, options, names)

@@ -26,10 +26,11 @@ __all__ = ["Mode", "climb", "curvature", "find_modes", "normal_posterior", "scan
 
 _SCAN_STARS = 250
 _SCAN_FLOOR = 0.12  # mag, widens the errors so that the coarse steps of the scan can't miss the sequence
-_N_QUICK = 40
+_N_QUICK = 64
 _QUICK_FLOOR = 0.06  # mag
 _SHRINKING = (0.1, 0.05, 0.02)  # mag, widening during the first climbs
-_HELD = {"member_frac": 0.6, "outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 4.0, "binary_frac": 0.35}
+_MEMBER_FRAC, _FEW_MEMBERS = 0.6, 0.3  # shares of members supposed at first, see `_first_fields`
+_HELD = {"outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 4.0, "binary_frac": 0.35}
 _FREE = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")  # parameters of the first climbs
 _MAX_TURNS = 6
 _SETTLED = 0.004
@@ -94,14 +95,21 @@ def find_modes(
         Best first, those within 15 of the highest log posterior.
     """
     tell, n_threads = report or (lambda percent: None), model.n_threads
-    model = model.with_field(learner.initial())
-    values, heights = scan(model, report=lambda p: tell(0.25 * p))
-    if not np.isfinite(heights[0]):
-        raise FitError("under no parameters that the priors allow is every star possible", "search")
+    fields = _first_fields(learner, model.photometry.n_star)
+    starts: list[tuple[ClusterModel, float, np.ndarray]] = []
     with Crew(n_threads) as crew:
-        model = model.with_threads(1)  # climbs go side by side, each in one thread
-        ends = _quick_climbs(model, _distinct(values, _N_QUICK), crew, _part(tell, 25.0, 35.0, _N_QUICK))
-        begin = [partial(_first_climb, model, learner, start) for start in _distinct(ends, n_start)]
+        for k, (density, member_frac) in enumerate(fields):
+            low, high = 35.0 * k / len(fields), 35.0 * (k + 1) / len(fields)
+            middle = 0.7 * high + 0.3 * low
+            begun = model.with_field(density)
+            values, heights = scan(begun, member_frac=member_frac, report=_part(tell, low, middle, 100))
+            if not np.isfinite(heights[0]):
+                raise FitError("under no parameters that the priors allow is every star possible", "search")
+            begun = begun.with_threads(1)  # climbs go side by side, each in one thread
+            after = _part(tell, middle, high, _N_QUICK)
+            ends = _quick_climbs(begun, _distinct(values, _N_QUICK), member_frac, crew, after)
+            starts += [(begun, member_frac, end) for end in _distinct(ends, n_start)]
+        begin = [partial(_first_climb, begun, learner, start, share) for begun, share, start in starts]
         summits = crew.run(begin, after=_part(tell, 35.0, 60.0, len(begin)))
         summits.sort(key=lambda summit: -summit[2])
         settle = [
@@ -122,7 +130,19 @@ def find_modes(
     return best_model.with_threads(n_threads), sorted(modes, key=lambda mode: -mode.log_weight)
 
 
-def _part(tell: Callable[[float], None], low: float, high: float, n: int) -> Callable[[int], None]:
+def _first_fields(learner: FieldLearner, n_star: int) -> list[tuple[np.ndarray, float]]:
+    """Field densities to begin with, and shares of members that go with them.
+
+    Where the field is learned, the cluster may be most of the sample, or a crest on a hill of field stars; a search
+    that supposes one of these can miss the other.
+    """
+    fields = [(learner.initial(), _MEMBER_FRAC)]
+    if learner.learns:
+        fields.append((learner.density(np.zeros(n_star)), _FEW_MEMBERS))
+    return fields
+
+
+def _part(tell: Callable[[float], None], low: float, high: float, n: int) -> Callable[[float], None]:
     """Progress of n pieces of work as a part of the whole."""
     return lambda done: tell(low + (high - low) * done / n)
 
@@ -145,8 +165,10 @@ def _different(summits: list, n: int) -> list:
     return chosen
 
 
-def scan(model: ClusterModel, *, report: Callable[[float], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Scan age, metallicity, distance and extinction with widened errors.
+def scan(
+    model: ClusterModel, *, member_frac: float = _MEMBER_FRAC, report: Callable[[float], None] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scan age, metallicity, distance and extinction with widened errors, at a given share of members.
 
     Returns
     -------
@@ -159,7 +181,7 @@ def scan(model: ClusterModel, *, report: Callable[[float], None] | None = None) 
     model = (
         _few_stars(model)
         .coarse(thin=3, nodes=(0.1, 0.8, 1.0))
-        .with_parameters(_widened(parameters, _SCAN_FLOOR, _FREE[:4]))
+        .with_parameters(_widened(parameters, _SCAN_FLOOR, _FREE[:4], member_frac))
     )
     names = _FREE[:4]
     axes = [_axis(parameters, name) for name in names]
@@ -183,7 +205,7 @@ def _axis(parameters: ParameterSet, name: str) -> np.ndarray:
     if name == "mh":
         return _inside((-1.6, -1.0, -0.5, -0.1, 0.2), low, high)
     if name == "a_v":
-        return _inside((0.03, 0.35, 0.8, 1.6, 3.0), low, high)
+        return _inside((0.03, 0.35, 0.8, 1.3, 1.9, 2.5, 3.2), low, high)
     if name == "dist_mod":
         low, high = max(low, min(2.5, high)), min(high, max(17.5, low))
         return np.linspace(low, high, int(np.clip((high - low) / 0.4, 1, 40)) + 1)
@@ -196,9 +218,7 @@ def _inside(points: tuple[float, ...], low: float, high: float) -> np.ndarray:
     return np.array(kept if len(kept) > 1 else [low, 0.5 * (low + high), high])
 
 
-def _widened(
-    parameters: ParameterSet, floor: float, free: tuple[str, ...], member_frac: float = _HELD["member_frac"]
-) -> ParameterSet:
+def _widened(parameters: ParameterSet, floor: float, free: tuple[str, ...], member_frac: float) -> ParameterSet:
     """Hold everything but `free`, with floors of at least `floor`; a simpler problem for the first steps."""
     held = _HELD | {"member_frac": member_frac}
     fixed = dict(parameters.fixed)
@@ -218,12 +238,11 @@ def _widened(
 
 
 def _first_climb(
-    model: ClusterModel, learner: FieldLearner, start: np.ndarray
+    model: ClusterModel, learner: FieldLearner, start: np.ndarray, member_frac: float
 ) -> tuple[ClusterModel, dict[str, float], float]:
     """Climb from a point of the scan while the widening shrinks and the field is learned."""
     full = model.parameters
     values = dict(zip(_FREE[:4], start, strict=True)) | {"binary_frac": _HELD["binary_frac"]}
-    member_frac = _HELD["member_frac"]
     for floor in _SHRINKING:
         reduced = _widened(full, floor, _FREE, member_frac)
         rough = model.coarse().with_parameters(reduced)
@@ -281,11 +300,13 @@ def _distinct(values: np.ndarray, n: int) -> np.ndarray:
     return values[chosen]
 
 
-def _quick_climbs(model: ClusterModel, starts: np.ndarray, crew: Crew, after: Callable[[int], None]) -> np.ndarray:
+def _quick_climbs(
+    model: ClusterModel, starts: np.ndarray, member_frac: float, crew: Crew, after: Callable[[int], None]
+) -> np.ndarray:
     """Climb from many points with few stars, few vertices and halved widening; ends (n_start, 4), best first."""
     names = _FREE[:4]
     quick = _few_stars(model).coarse(thin=3, nodes=(0.1, 0.8, 1.0))
-    quick = quick.with_parameters(_widened(model.parameters, _QUICK_FLOOR, names))
+    quick = quick.with_parameters(_widened(model.parameters, _QUICK_FLOOR, names, member_frac))
 
     def one(start: np.ndarray) -> tuple[np.ndarray, float]:
         theta = quick.parameters.pack(dict(zip(names, start, strict=True)))

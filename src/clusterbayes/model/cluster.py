@@ -161,7 +161,10 @@ class Observed:
 
 @dataclass(frozen=True)
 class StarProperties:
-    """What each star is, averaged over draws; arrays of shape (n_star,) in the photometry's order."""
+    """What each star is, averaged over draws; arrays of shape (n_star,) in the photometry's order.
+
+    `expected`, of shape (n_star, n_obs) in the photometry's order, has the observables [mag] that isochrones give it.
+    """
 
     p_member: np.ndarray
     p_outlier: np.ndarray
@@ -174,6 +177,7 @@ class StarProperties:
     log_lum: np.ndarray
     log_teff_std: np.ndarray
     log_lum_std: np.ndarray
+    expected: np.ndarray
 
 
 class ClusterModel:
@@ -365,12 +369,12 @@ class ClusterModel:
     def star_properties(self, theta: np.ndarray) -> StarProperties:
         """Membership, mass, mass ratio, temperature and luminosity of each star, averaged over draws θ.
 
-        `p_member` counts sequence and outliers alike; mass, mass ratio, temperature and luminosity are those that the
-        star has if it belongs to the sequence, NaN where no isochrone comes near.
+        `p_member` counts sequence and outliers alike; mass, mass ratio, temperature, luminosity and the expected
+        observables are those that the star has if it belongs to the sequence, NaN where no isochrone comes near.
         """
         n_star = self._stars.values.shape[0]
         shares = np.zeros((n_star, 3))
-        sums = np.zeros((n_star, kernels.N_MOMENT))
+        sums = np.zeros((n_star, self._n_moment))
         squares = np.zeros((n_star, 2))
         theta = np.atleast_2d(theta)
         for start in range(0, theta.shape[0], 16):
@@ -399,7 +403,18 @@ class ClusterModel:
             "log_teff_std": spread[:, 0],
             "log_lum_std": spread[:, 1],
         }
-        return StarProperties(**{name: self._unsort(column[None, :])[0] for name, column in columns.items()})
+        expected = self._unsort(mean[:, kernels.N_MOMENT :].T[self._back()]).T
+        parts = {name: self._unsort(column[None, :])[0] for name, column in columns.items()}
+        return StarProperties(**parts, expected=expected)
+
+    @property
+    def _n_moment(self) -> int:
+        return kernels.N_MOMENT + len(self.photometry.observables)
+
+    def _back(self) -> list[int]:
+        """Return the model's columns in the order of the photometry's observables."""
+        names = [o.name for o in self.observed.observables]
+        return [names.index(o.name) for o in self.photometry.observables]
 
     def sequences(self, theta: np.ndarray) -> list[dict[str, np.ndarray]]:
         """Isochrones at θ (n_walkers, n_dim): mass, log Teff, log L, phase, and observables single and of equal masses.
@@ -411,8 +426,7 @@ class ClusterModel:
         """
         population = self._population(self.parameters.unpack(theta))
         iso = np.empty((self._sequence.nodes.shape[2], 3 + len(self.bands)))
-        names = [o.name for o in self.observed.observables]
-        back = [names.index(o.name) for o in self.photometry.observables]
+        back = self._back()
         magnitude = np.array([1.0 if o.is_magnitude else 0.0 for o in self.photometry.observables])
         result = []
         for w in range(population.a_v.size):
@@ -447,7 +461,7 @@ class ClusterModel:
         log_likelihood = np.empty(n_walkers)
         log_z = np.empty(n_walkers)
         cluster = np.zeros((n_walkers if weights else 0, n_star, 3))
-        sums = np.zeros((n_walkers if moments else 0, n_star, kernels.N_MOMENT))
+        sums = np.zeros((n_walkers if moments else 0, n_star, self._n_moment))
 
         def part(first: int, last: int) -> None:
             kernels.evaluate(first, last, self._stars, self._sequence, population, log_likelihood, cluster, sums, log_z)

@@ -111,7 +111,7 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
         Filled.
     cluster : (n_walkers, n_star, 3) or (0, n_star, 3)
         When it has rows, filled with the weights in the mixture of: cluster sequence, cluster outliers, field.
-    moments : (n_walkers, n_star, N_MOMENT) or (0, n_star, N_MOMENT)
+    moments : (n_walkers, n_star, N_MOMENT + n_fitted) or (0, …)
         When it has rows, filled as by `star_densities`.
     log_z : (n_walkers,)
         Filled with the log of the selected share of the population.

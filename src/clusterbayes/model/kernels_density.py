@@ -36,7 +36,8 @@ from clusterbayes.model.kernels_strip import RUN, laid_column, laid_patch, lay_r
 
 __all__ = ["N_MOMENT", "star_densities"]
 
-N_MOMENT = 8  # per star: weight, mass, mass², q, q², log Teff, log L, weight of companions
+# Per star: weight, mass, mass², q, q², log Teff, log L, weight of companions; behind them, one for each observable.
+N_MOMENT = 8
 
 
 class _Pairs(NamedTuple):
@@ -64,7 +65,7 @@ def star_densities(strips, stars, limits, cuts, table, density, moments):
         From `normal_table`.
     density : (n_star,)
         Filled with p_cl (not divided by Z).
-    moments : (n_star, N_MOMENT) or (0, N_MOMENT)
+    moments : (n_star, N_MOMENT + n_fitted) or (0, N_MOMENT)
         When it has rows, filled with weighted sums for per-star masses and mass ratios.
 
     Returns
@@ -221,3 +222,9 @@ def _add_moments(strips, k, j, part, t, v, moments, i):
     moments[i, 5] += part * (iso[j, 1] + t * (iso[j + 1, 1] - iso[j, 1]))
     moments[i, 6] += part * (iso[j, 2] + t * (iso[j + 1, 2] - iso[j, 2]))
     moments[i, 7] += part if k > 0 else 0.0
+    for a in range(strips.n_fitted):
+        place = strips.mu[k, a, j] + t * (strips.mu[k, a, j + 1] - strips.mu[k, a, j])
+        if k > 0:
+            above = strips.mu[k + 1, a, j] + t * (strips.mu[k + 1, a, j + 1] - strips.mu[k + 1, a, j])
+            place += v * (above - place)
+        moments[i, N_MOMENT + a] += part * place

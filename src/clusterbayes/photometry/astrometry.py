@@ -6,6 +6,7 @@ zero point of Gaia's parallaxes can be taken out star by star (`zero_point`), wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.photometry.cells import as_numbers
 from clusterbayes.photometry.columns import Columns
+from clusterbayes.photometry.layouts import SOURCES
 from clusterbayes.photometry.zero_point import parallax_zero_point, sine_ecliptic_latitude
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "ProperMotions",
     "checked_zero_point",
     "numbers",
+    "read_distances",
     "read_parallaxes",
     "read_proper_motions",
     "without_zero_point",
@@ -155,6 +158,47 @@ def read_proper_motions(
     values[missing], errors[missing], correlation[missing] = np.nan, np.nan, 0.0
     used = [str(column) for column in (*names, *error_names, corr_name) if column is not None]
     return ProperMotions(values, errors, correlation, used)
+
+
+def read_distances(table: Table, roles: Mapping[str, str], layout: str, source: str) -> _Array | None:
+    """Read the distances of stars.
+
+    Parameters
+    ----------
+    table : Table
+    roles : mapping of str to str
+        Columns of "distance_pc", "distance_kpc" or "distance", and of "parallax".
+    layout : str
+        What kind of table it is; in Astromancer's a plain distance is in kpc.
+    source : str
+        What to call the table in errors.
+
+    Returns
+    -------
+    ndarray, shape (n_input,), or None
+        [pc]; those of a column of distances, else the inverse of positive parallaxes; NaN where not known. None if the
+        table has neither.
+
+    Raises
+    ------
+    InputError
+        If nobody says what unit the distances have.
+    """
+    for role, unit in (("distance_pc", u.pc), ("distance_kpc", u.kpc), ("distance", None)):
+        if role not in roles:
+            continue
+        values = numbers(table, roles[role], source, u.pc)
+        if getattr(table[roles[role]], "unit", None) is None:
+            unit = u.kpc if unit is None and layout == SOURCES else unit
+            if unit is None:
+                remedy = f"say which one it is: --map {roles[role]}=distance_kpc or --map {roles[role]}=distance_pc"
+                raise InputError("distances without a unit", source, roles[role], remedy=remedy)
+            values = values * float(unit.to(u.pc))
+        return np.where(values > 0, values, np.nan)
+    if "parallax" not in roles:
+        return None
+    parallax = numbers(table, roles["parallax"], source, u.mas)
+    return np.divide(1000.0, parallax, out=np.full(len(parallax), np.nan), where=parallax > 0)
 
 
 def _with_default(

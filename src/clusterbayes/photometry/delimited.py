@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from clusterbayes.errors import InputError
 from clusterbayes.photometry.layouts import skipped_columns, snake_case
 
-__all__ = ["MISSING", "line_of_row", "read_delimited"]
+__all__ = ["MISSING", "line_of_row", "read_delimited", "table_start"]
 
 # Spellings of a missing value in text tables, compared without case.
 MISSING = ("", "nan", "null", "none", "--", "-", "n/a", "na", "inf", "-inf", "indef", "...")
@@ -75,6 +75,26 @@ def read_delimited(text: str, text_columns: Callable[[Iterable[str]], list[str]]
             table[name].unit = unit
     table.meta.update(meta)
     return table
+
+
+def table_start(text: str) -> tuple[int, list[str], str]:
+    """Return where the data begin, the names of the columns, and the mark between cells (" " for any blanks).
+
+    Parameters
+    ----------
+    text : str
+        The beginning of the file, with plain line ends.
+
+    Raises
+    ------
+    InputError
+        If it is no table.
+    """
+    start, header, _ = _split_preamble(text)
+    delimiter = next((mark for mark in _DELIMITERS if mark in header), " ")
+    names = _fields(header, delimiter)
+    _check_names(names)
+    return _split_vizier_lines(text, start, delimiter)[1], names, delimiter
 
 
 def line_of_row(text: str, row: int) -> int | None:

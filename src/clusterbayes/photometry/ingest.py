@@ -38,6 +38,8 @@ from clusterbayes.photometry.treatment import Treatment, without_fillers
 
 __all__ = ["Ingested", "ReadOptions", "ingest", "remedy_for_few", "table_checksum"]
 
+# What a hard cut or a table of sources may need, whether or not it has errors.
+_KEPT_ROLES = ("pm_ra", "pm_dec", "distance", "distance_pc", "distance_kpc", "parallax")
 _ASTROMETRIC = ("parallax", "pm")  # names in `default_error` that are not observables
 
 
@@ -144,7 +146,7 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     mapped = dict(options.columns or {})
     names = [*table.colnames, *mapped.values()]
     if layout_of(names) == SUMMARY:
-        remedy = "fit the table of the stars, and set the summary's values beside the result"
+        remedy = "fit the table of the stars, then place the summary in the result: clusterbayes compare RESULT SUMMARY"
         raise InputError("this is a summary of clusters: it holds no stars", source, remedy=remedy)
     table, filled = without_fillers(table, options.treatment, _identifying(table.colnames, mapped))
     if not is_long(names):
@@ -205,6 +207,7 @@ def _ingest_wide(table: Table, options: ReadOptions, source: str) -> Ingested:
     reasons = _drop_reasons(ids, observables, values).astype(object)
     cut_columns = _cut(reasons, options, table, columns, magnitudes, ruwe, source, notes)
     used = [*id_columns, *sky_columns, *parallaxes.columns, *motions.columns, *cut_columns]
+    used += [columns.roles[role] for role in _KEPT_ROLES if role in columns.roles]
     used += [name for one in measured for name in one.columns]
     used += [name for name in (REPEAT_FLAG,) if name in table.colnames]
     kept = table[list(dict.fromkeys(used))] if used else table

@@ -8,17 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["LONG_NAMES", "SUMMARY", "is_long", "layout_of", "skipped_columns", "snake_case"]
+__all__ = ["LONG_NAMES", "SOURCES", "SUMMARY", "is_long", "layout_of", "skipped_columns", "snake_case"]
 
 #: Names that a column of a long table may be mapped to.
 LONG_NAMES = ("filter", "mag", "calibrated_mag", "mag_error", "zero_point_correction", "zero_point_error", "limmag5")
 
 SUMMARY = "Astromancer summary"
+SOURCES = "Astromancer cluster sources"
 _BATCH = "Afterglow batch photometry"
 
 _AFTERGLOW = {"file_id", "zero_point", "calibrated_mag", "jd"}
 _SUMMARY = {"star_counts", "velocity_dispersion", "e(b-v)", "angular_radius", "log_age"}
-_SOURCES = {"id", "ra", "dec", "distance", "pm_ra", "pm_dec"}
+_SOURCE_NAMES = {"id", "ra", "dec", "distance", "pm_ra", "pm_dec"}
 # Columns of Afterglow's table that nothing here is made of.
 _SKIPPED = frozenset(
     ("time", "mjd", "x", "y", "telescope", "exp_length", "flux", "flux_error", "pm_sky", "pm_epoch")
@@ -46,7 +47,7 @@ def layout_of(names: Iterable[str]) -> str:
         return "photometry job" if "file_id" in lowered else "Astromancer upload"
     if len(lowered & _SUMMARY) >= 3:
         return SUMMARY
-    return "Astromancer cluster sources" if lowered >= _SOURCES else "table"
+    return SOURCES if lowered >= _SOURCE_NAMES else "table"
 
 
 def skipped_columns(names: Iterable[str]) -> frozenset[str]:

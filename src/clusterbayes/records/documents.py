@@ -67,6 +67,9 @@ class Diagnostics(WireModel):
     n_ensembles: int | None = Field(default=None, description="Number of independent ensembles.")
     log_prob_max: OptionalNumber = Field(description="Largest log posterior density met.")
     wall_seconds: OptionalNumber = Field(description="Duration of the fit [s].")
+    prior_dominated: list[str] = Field(default=[], description="Parameters of which the data say nothing.")
+    at_bounds: dict[str, float] = Field(default={}, description="Bounds at which parameters pile up, by parameter.")
+    modes: list[dict[str, OptionalNumber]] = Field(default=[], description="Summits, with their shares of the draws.")
 
 
 class Counts(WireModel):

@@ -72,21 +72,23 @@ class RunNotFoundError(ClusterBayesError, LookupError):
 
 
 class ConflictError(ClusterBayesError, ValueError):
-    """A caller's key was used before for something else.
+    """A caller's key, or a row of the host's own, was used before for something else.
 
     Parameters
     ----------
-    key : str
-        The key.
+    key : str or None
+        The key; None for a row that was handed in by its id.
     tool_id : int
         The run that it belongs to.
     """
 
-    def __init__(self, key: str, tool_id: int) -> None:
+    def __init__(self, key: str | None, tool_id: int) -> None:
         super().__init__(key, tool_id)
         self.key, self.tool_id = key, tool_id
 
     def __str__(self) -> str:
+        if self.key is None:
+            return f"run {self.tool_id} was handed in before, with another input or settings"
         return f"the key {self.key!r} belongs to run {self.tool_id}, which was submitted with another input or settings"
 
 

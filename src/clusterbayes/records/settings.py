@@ -21,9 +21,13 @@ from clusterbayes.model.binaries import BINARY_LAWS
 from clusterbayes.model.completeness import Completeness
 from clusterbayes.model.imf import MASS_FUNCTIONS
 from clusterbayes.model.priors import parse_prior
+from clusterbayes.photometry.treatment import Treatment
 from clusterbayes.records.record import WireModel
 
-__all__ = ["CompletenessTable", "FitSettings", "SamplingSettings", "check_integer", "explain", "plain_text"]
+__all__ = [
+    "CompletenessTable", "FitSettings", "SamplingSettings", "TreatmentSettings", "check_integer", "explain",
+    "plain_text",
+]  # fmt: skip
 
 
 def plain_text(text: str) -> str:
@@ -38,14 +42,25 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+_DEFAULT = SamplingOptions()
+
+
 class SamplingSettings(WireModel):
     """How long and how widely to sample; see `clusterbayes.inference.sampler.SamplingOptions`."""
 
-    n_walkers: Annotated[int, Field(ge=4, le=10_000)] | None = None
-    max_steps: Annotated[int, Field(ge=10, le=1_000_000)] = 3000
-    target_ess: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    burn_rounds: Annotated[int, Field(ge=1, le=100)] = 8
-    burn_steps: Annotated[int, Field(ge=4, le=100_000)] = 40
+    n_walkers: Annotated[int, Field(ge=4, le=10_000)] = _DEFAULT.n_walkers
+    max_steps: Annotated[int, Field(ge=10, le=1_000_000)] = _DEFAULT.max_steps
+    target_ess: Annotated[int, Field(ge=1, le=1_000_000)] = _DEFAULT.target_ess
+    burn_rounds: Annotated[int, Field(ge=1, le=100)] = _DEFAULT.burn_rounds
+    burn_steps: Annotated[int, Field(ge=4, le=100_000)] = _DEFAULT.burn_steps
+
+
+class TreatmentSettings(WireModel):
+    """What is done with cells before they are read; see `clusterbayes.photometry.treatment.Treatment`."""
+
+    missing: Annotated[list[Name | Number], Field(max_length=100)] = []
+    error_floor: Positive | None = Field(default=None, description="[mag]")
+    instrumental: bool = False
 
 
 class CompletenessTable(WireModel):
@@ -70,6 +85,8 @@ class FitSettings(WireModel):
     ra_unit: Literal["deg", "hour"] | None = None
     max_ruwe: Positive | None = None
     max_excess: Positive | None = None
+    table_format: Literal["csv", "ecsv", "fits", "votable", "parquet", "json"] | None = None
+    treatment: TreatmentSettings | None = None
 
     # --- how it is fitted
     grid: Name = Field(default="parsec", description="Name of an installed grid or of a family.")
@@ -127,6 +144,7 @@ class FitSettings(WireModel):
             raise SettingsError("give center and radius together, or neither")
         check_extinction_law(self.extinction_law, self.r_v)
         parse_window(self.pm_window)
+        self.reading()
         for spec in (self.priors or {}).values():
             parse_prior(spec)
         self.fitting()
@@ -136,7 +154,10 @@ class FitSettings(WireModel):
         names = (
             "observables", "columns", "default_error", "parallax_zero_point", "ra_unit", "max_ruwe", "max_excess"
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        given = self.treatment
+        treatment = None if given is None else Treatment(tuple(given.missing), given.error_floor, given.instrumental)
+        named = {name: getattr(self, name) for name in names}
+        return {**named, "format": self.table_format, "treatment": treatment}
 
     def fitting(self, n_threads: int | None = None) -> dict[str, Any]:
         """Return the keywords for `fit_cluster`, with the number of threads that the worker gives."""

@@ -14,14 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
-
 from clusterbayes.errors import InputError, SettingsError
-from clusterbayes.records.database.clock import database_time
-from clusterbayes.records.database.engine import Database
-from clusterbayes.records.database.rows import record_of, values_of
-from clusterbayes.records.faults import ConflictError
+from clusterbayes.records.database import Database, Runs
+from clusterbayes.records.database.intake import Intake, JobRequest, KeptInput
 from clusterbayes.records.inputs import InputTable, photometry_settings, read_input
 from clusterbayes.records.record import ClusterModelingTool
 from clusterbayes.records.settings import FitSettings, check_integer, plain_text
@@ -34,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Service", "SubmitOptions", "Submitted"]
 
-_TRIES = 5
 _LONGEST_KEY = 200
 _LONGEST_NAME = 10_000
 
@@ -89,32 +83,6 @@ class Submitted:
     created: bool
 
 
-@dataclass(frozen=True)
-class _Request:
-    """A checked request: what the rows will hold."""
-
-    record: ClusterModelingTool
-    settings: dict[str, Any]
-    input: InputTable
-    control: InputTable | None
-    options: SubmitOptions
-    places: tuple[Path | None, Path | None]
-
-    def tables(self) -> tuple[tuple[InputTable, Path | None], ...]:
-        """Return the input, and the control if there is one, each with the place that it stays at (or None)."""
-        given = ((self.input, self.places[0]), (self.control, self.places[1]))
-        return tuple((table, place) for table, place in given if table is not None)
-
-    def fingerprint(self) -> str:
-        """Return a digest of what was asked for."""
-        contents = [None if t is None else hashlib.sha256(t.content).hexdigest() for t in (self.input, self.control)]
-        asked = {
-            **asdict(self.options), "settings": self.settings, "input": contents, "name": self.record.name,
-            "observation": self.record.observation_id,
-        }  # fmt: skip
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
 class Service:
     """A database and a store, to which runs are handed in.
 
@@ -127,7 +95,7 @@ class Service:
     """
 
     def __init__(self, database: Database, store: Store) -> None:
-        self.database, self.store, self._tables = database, store, database.tables
+        self.database, self.store, self._intake = database, store, Intake(database)
 
     def submit(
         self,
@@ -168,9 +136,79 @@ class Service:
         ConflictError
             If the key was used for something else.
         """
-        options, settings = options or SubmitOptions(), FitSettings.read(settings)
+        options = options or SubmitOptions()
         check_integer(creator_id, "creator_id", required=True)
         check_integer(observation_id, "observation_id")
+        asked = self._checked(photometry, settings, control, observation_id, options.reference)
+        name = options.name if options.name is not None else (Path(asked.table.name).stem or asked.table.name)
+        record = ClusterModelingTool(
+            name=name,
+            creator_id=creator_id,
+            observation_id=observation_id,
+            project_id=options.project_id,
+            priority=options.priority,
+        )
+        said = {**asdict(options), "name": name, "observation": observation_id}
+        request = self._kept(asked, said, options.time_limit)
+        return Submitted(*self._intake.add(record, request, options.key))
+
+    def adopt(
+        self,
+        tool_id: int,
+        photometry: Source | None = None,
+        settings: FitSettings | Mapping[str, Any] | None = None,
+        *,
+        control: Source | None = None,
+        time_limit: float | None = None,
+        reference: bool = False,
+    ) -> Submitted:
+        """Hand in a fit for a ready row that the host has put into the table itself.
+
+        The row stays as the host made it: name, creator, observation, project, priority and age.
+
+        Parameters
+        ----------
+        tool_id : int
+            The row's id.
+        photometry : path, InputTable or Photometry, optional
+            The stars; if left out, the last input of the row's observation.
+        settings, control
+            As for `submit`.
+        time_limit, reference
+            As in `SubmitOptions`.
+
+        Returns
+        -------
+        Submitted
+            With the row's record. Asking again for the same changes nothing.
+
+        Raises
+        ------
+        RunNotFoundError
+            If there is no such row, or it is another tool's.
+        ConflictError
+            If it was handed in before for something else.
+        TransitionError
+            If it is not ready.
+        InputError, BandError, SettingsError
+            As for `submit`.
+        """
+        options = SubmitOptions(time_limit=time_limit, reference=reference)
+        check_integer(tool_id, "tool_id", required=True)
+        observation_id = Runs(self.database).get(tool_id).observation_id
+        asked = self._checked(photometry, settings, control, observation_id, reference)
+        return Submitted(*self._intake.adopt(tool_id, self._kept(asked, asdict(options), time_limit)))
+
+    def _checked(
+        self,
+        photometry: Source | None,
+        settings: FitSettings | Mapping[str, Any] | None,
+        control: Source | None,
+        observation_id: int | None,
+        reference: bool,
+    ) -> _Asked:
+        """Read everything, to see that it can be fitted."""
+        settings = FitSettings.read(settings)
         if photometry is None:
             photometry = self._known_input(observation_id)
         table = read_input(photometry)
@@ -180,93 +218,53 @@ class Service:
         read = table.photometry(settings)
         if field is not None:
             field.photometry(settings, [observable.name for observable in read.observables])
-        name = options.name if options.name is not None else (Path(table.name).stem or table.name)
-        record = ClusterModelingTool(
-            name=name,
-            creator_id=creator_id,
-            observation_id=observation_id,
-            project_id=options.project_id,
-            priority=options.priority,
-        )
-        places = (_place(photometry, options.reference), _place(control, options.reference))
-        return self._store(_Request(record, settings.to_wire(), table, field, options, places))
+        return _Asked(settings, table, field, (_place(photometry, reference), _place(control, reference)))
 
     def _known_input(self, observation_id: int | None) -> InputTable:
         """Return the newest input of an observation."""
-        tool, job, inputs = self._tables.tool, self._tables.job, self._tables.input
         if observation_id is None:
             raise InputError("there is no input", remedy="give photometry, or an observation that was handed in before")
-        chosen = (
-            select(job.c.input_name, inputs.c.location)
-            .join(tool, tool.c.id == job.c.tool_id)
-            .join(inputs, inputs.c.id == job.c.input_id)
-            .where(tool.c.observation_id == observation_id)
-            .order_by(tool.c.id.desc())
-            .limit(1)
-        )
-        with self.database.reading() as connection:
-            row = connection.execute(chosen).one_or_none()
-        if row is None:
+        found = self._intake.last_input(observation_id)
+        if found is None:
             raise InputError(f"observation {observation_id} was not handed in before", remedy="give its photometry")
-        path = Path(row.location) if os.path.isabs(row.location) else self.store.path(row.location)
-        return InputTable(row.input_name, read_input(path).content)
+        name, location = found
+        path = Path(location) if os.path.isabs(location) else self.store.path(location)
+        return InputTable(name, read_input(path).content)
 
-    def _store(self, request: _Request) -> Submitted:
-        # Content first: a row never speaks of an input that is not on the disk.
-        kept = [
-            (table, "stored" if place is None else "reference", str(place or self.store.add_input(table.content)))
-            for table, place in request.tables()
-        ]
-        for _ in range(_TRIES):
-            try:
-                return self._store_once(request, kept)
-            except IntegrityError:  # someone was faster with the same input or key: look again
-                continue
-        return self._store_once(request, kept)
+    def _kept(self, asked: _Asked, said: dict[str, Any], time_limit: float | None) -> JobRequest:
+        """Put the inputs on the disk, so that no row ever speaks of one that is not there."""
 
-    def _store_once(self, request: _Request, kept: list[tuple[InputTable, str, str]]) -> Submitted:
-        fingerprint, key = request.fingerprint(), request.options.key
-        with self.database.writing() as connection:
-            if key is not None:
-                known = self._under_key(connection, request.record.creator_id, key, fingerprint)
-                if known is not None:
-                    return Submitted(known, created=False)
-            input_id, *others = (self._input_id(connection, *one) for one in kept)
-            tool = self._tables.tool
-            values = {**values_of(request.record), "created_on": database_time()}
-            made = connection.execute(insert(tool).values(**values).returning(*tool.c)).one()
-            job = {
-                "tool_id": made.id, "creator_id": made.creator_id, "key": key, "fingerprint": fingerprint,
-                "input_id": input_id, "input_name": request.input.name, "control_id": others[0] if others else None,
-                "control_name": None if request.control is None else request.control.name,
-                "settings": request.settings, "time_limit": request.options.time_limit, "cancel_requested": False,
-                "attempts": 0, "losses": 0,
-            }  # fmt: skip
-            connection.execute(insert(self._tables.job).values(**job))
-            return Submitted(record_of(made), created=True)
+        def kept(table: InputTable, place: Path | None) -> KeptInput:
+            kind, location = (
+                "stored" if place is None else "reference",
+                str(place or self.store.add_input(table.content)),
+            )
+            return KeptInput(kind, location, _digest(table.content), len(table.content), table.name)
 
-    def _under_key(
-        self, connection: Connection, creator_id: int, key: str, fingerprint: str
-    ) -> ClusterModelingTool | None:
-        tool, job = self._tables.tool, self._tables.job
-        chosen = select(tool, job.c.fingerprint).join(job, job.c.tool_id == tool.c.id)
-        row = connection.execute(chosen.where(job.c.creator_id == creator_id, job.c.key == key)).one_or_none()
-        if row is None:
-            return None
-        if row.fingerprint != fingerprint:
-            raise ConflictError(key, row.id)
-        return record_of(row)
+        wire = asked.settings.to_wire()
+        contents = [None if table is None else _digest(table.content) for table in (asked.table, asked.control)]
+        text = json.dumps({**said, "settings": wire, "input": contents}, sort_keys=True)
+        return JobRequest(
+            fingerprint=_digest(text.encode()),
+            settings=wire,
+            input=kept(asked.table, asked.places[0]),
+            control=None if asked.control is None else kept(asked.control, asked.places[1]),
+            time_limit=time_limit,
+        )
 
-    def _input_id(self, connection: Connection, table: InputTable, kind: str, location: str) -> int:
-        """Return the row of an input, made if it is new."""
-        inputs = self._tables.input
-        values = {"checksum": hashlib.sha256(table.content).hexdigest(), "kind": kind, "location": location}
-        chosen = select(inputs.c.id).where(*(inputs.c[name] == value for name, value in values.items()))
-        known = connection.execute(chosen).scalar_one_or_none()
-        if known is not None:
-            return known
-        new = insert(inputs).values(**values, size=len(table.content), created_on=database_time())
-        return connection.execute(new.returning(inputs.c.id)).scalar_one()
+
+@dataclass(frozen=True)
+class _Asked:
+    """A checked request: settings, tables, and the places that these stay at (None where they are to be stored)."""
+
+    settings: FitSettings
+    table: InputTable
+    control: InputTable | None
+    places: tuple[Path | None, Path | None]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _place(source: Source | None, reference: bool) -> Path | None:

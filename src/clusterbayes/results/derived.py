@@ -151,7 +151,7 @@ def derive(result: FitResult, options: DerivedOptions | None = None) -> Derived:
     found |= _of_motions(result, posterior, members, options, rng, notes)
     if {"velocity_dispersion", "half_number_radius_pc"} <= found.keys():
         mass = dynamical_mass(found["velocity_dispersion"].draws, found["half_number_radius_pc"].draws)
-        about = f"{ETA:g} sigma^2 r / G, r the projected half-number radius (Portegies Zwart et al. 2010, eq. 4)"
+        about = f"{ETA:g} sigma^2 r / G, r the projected half-number radius (virial theorem)"
         found["dynamical_mass"] = Quantity(mass, "solMass", about)
     return Derived(found, tuple(notes))
 

@@ -26,8 +26,9 @@ from clusterbayes.results.tables import plain
 from clusterbayes.results.ucd import descriptors
 
 __all__ = [
-    "CHAIN_FILE", "FILES", "MEMBER_THRESHOLD", "check_output_folder", "checkpoint_place", "json_text", "sources_table",
-    "write_all", "write_emcee_chain", "write_json", "write_sources", "write_summary", "write_table", "write_text",
+    "CHAIN_FILE", "FILES", "MEMBER_THRESHOLD", "check_output_file", "check_output_folder", "checkpoint_place",
+    "json_text", "sources_table", "write_all", "write_emcee_chain", "write_json", "write_sources", "write_summary",
+    "write_table", "write_text",
 ]  # fmt: skip
 
 #: Membership probability from which `sources_table` flags a star as a member.
@@ -108,6 +109,34 @@ def check_output_folder(path: str | os.PathLike[str], overwrite: bool = False) -
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise SettingsError(f"nothing can be written below {existing}", str(path), remedy="choose another folder")
     return folder
+
+
+def check_output_file(path: Path, overwrite: bool = False, kind: str | None = None) -> str:
+    """Make sure that a table can be written to a file, before any work is done.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder need not exist.
+    overwrite : bool
+        Whether a file that exists may be replaced.
+    kind : str, optional
+        Name of the format; that of the ending if left out.
+
+    Returns
+    -------
+    str
+        astropy's name of the format.
+
+    Raises
+    ------
+    SettingsError
+        If the format is not known, or the file exists and may not be replaced.
+    """
+    known = table_format(path, kind)
+    if path.exists() and not overwrite:
+        raise SettingsError("the file exists", str(path), remedy="choose another name, or give --overwrite")
+    return known
 
 
 def _foreign(folder: Path) -> set[str]:
@@ -266,6 +295,9 @@ def sources_table(result: FitResult) -> Table:
         table[name].description, table[name].unit = description, unit
     for name in result.observables:
         table[name].unit = table[f"{name}_error"].unit = "mag"
+        if f"{name}_residual" in table.colnames:
+            table[f"{name}_residual"].unit = "mag"
+            table[f"{name}_residual"].description = f"{name} less what the isochrone gives the star, if a member"
     for name, words in descriptors(table.colnames, result.observables).items():
         table[name].meta["ucd"] = words
     return table

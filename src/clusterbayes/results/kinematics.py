@@ -18,8 +18,8 @@ _Array = NDArray[np.float64]
 KM_S_PER_MAS_YR_KPC = 4.740470463
 #: Gravitational constant [pc km²/s² / Msun].
 GRAVITY = 4.30091727e-3
-#: Factor of the dynamical mass for the projected half-number radius (Portegies Zwart et al. 2010, ARA&A 48, 431,
-#: eq. 4).
+#: Factor of the dynamical mass for the projected half-number radius: six times the ratio of virial to projected radius,
+#: 32/π = 10.2 for a Plummer sphere; 9.75 is the value that is in use for clusters (Portegies Zwart et al. 2010).
 ETA = 9.75
 
 _TOLERANCE = 1e-4
@@ -71,9 +71,10 @@ def _profile(motion: _Array, error: _Array, w: _Array, sigma: float) -> tuple[_A
 def dynamical_mass(dispersion: _Array, radius: _Array) -> _Array:
     """Return the dynamical mass, η σ² r / G with η = 9.75.
 
-    Portegies Zwart, McMillan & Gieles (2010), ARA&A 48, 431, eq. 4: for a cluster in virial equilibrium, with the
-    projected radius that holds half of it. Unresolved binaries don't widen proper motions much, but field stars and
-    errors that are too small do: where σ is a small part of the errors, the mass is an upper limit.
+    The virial theorem, as Portegies Zwart, McMillan & Gieles (2010, ARA&A 48, 431) write it: for a cluster in
+    equilibrium, with the projected radius that holds half of it. The factor depends on how the stars are spread (10.2
+    for a Plummer sphere), and number stands for mass. Unresolved binaries don't widen proper motions much, but field
+    stars and errors that are too small do: where σ is a small part of the errors, the mass is an upper limit.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ VOTable or CSV.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from clusterbayes.bands import observable_matrix, parse_observable
 from clusterbayes.errors import SettingsError
-from clusterbayes.photometry.astrometry import numbers
+from clusterbayes.photometry.astrometry import numbers, read_distances
 from clusterbayes.photometry.columns import recognise
+from clusterbayes.photometry.layouts import SOURCES, layout_of
 from clusterbayes.photometry.sky import positions
 from clusterbayes.results.census import hr_table, luminosity_function, mass_function_table
 from clusterbayes.results.derived import Derived, DerivedOptions, derive
@@ -47,8 +48,9 @@ def astromancer_table(result: FitResult, options: DerivedOptions | None = None) 
     Returns
     -------
     Table
-        id, ra, dec [deg], distance [kpc] (the inverse parallax, where that is positive), pm_ra, pm_dec [mas/yr], each
-        band that the fitted observables determine with its error, p_member and member; masked where missing.
+        id, ra, dec [deg], distance [kpc] (the input's, else the inverse of a positive parallax), pm_ra, pm_dec
+        [mas/yr], each band that the fitted observables determine with its error, p_member and member; masked where
+        missing.
     """
     stars, columns = result.stars, recognise(result.stars.colnames, (options or DerivedOptions()).columns)
     table = Table({"id": np.asarray(stars["id"]).astype(str)})
@@ -59,8 +61,8 @@ def astromancer_table(result: FitResult, options: DerivedOptions | None = None) 
     def numbers_of(role: str) -> _Array:
         return numbers(stars, columns.roles[role], "stars") if role in columns.roles else nothing
 
-    parallax = numbers_of("parallax")
-    distance = np.divide(1.0, parallax, out=nothing.copy(), where=parallax > 0)
+    parsecs = _distances(stars, columns.roles)
+    distance = nothing if parsecs is None else parsecs / 1000.0
     motion = {role: numbers_of(role) for role in ("pm_ra", "pm_dec")}
     for name, values, unit in (
         ("ra", ra, "deg"), ("dec", dec, "deg"), ("distance", distance, "kpc"), *(
@@ -73,6 +75,14 @@ def astromancer_table(result: FitResult, options: DerivedOptions | None = None) 
     with np.errstate(invalid="ignore"):
         table["member"] = (p >= MEMBER_THRESHOLD).astype(int)
     return table
+
+
+def _distances(stars: Table, roles: Mapping[str, str]) -> _Array | None:
+    """Return distances [pc]; of a column without a unit nobody knows what it means, then the parallax serves."""
+    layout = layout_of(stars.colnames)
+    if layout != SOURCES and "distance" in roles and stars[roles["distance"]].unit is None:
+        roles = {role: column for role, column in roles.items() if role != "distance"}
+    return read_distances(stars, roles, layout, "stars")
 
 
 def _band_columns(result: FitResult) -> list[tuple[str, _Array, str]]:

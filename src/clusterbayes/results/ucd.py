@@ -19,13 +19,14 @@ _OWN = {
     "mass_std": "stat.stdev;phys.mass", "q": "phys.mass;arith.ratio", "q_std": "stat.stdev;phys.mass;arith.ratio",
     "log_teff": "phys.temperature.effective", "log_teff_std": "stat.stdev;phys.temperature.effective",
     "log_lum": "phys.luminosity", "log_lum_std": "stat.stdev;phys.luminosity", "used": "meta.code",
-    "drop_reason": "meta.note", "repeat_flag": "meta.code.qual",
+    "drop_reason": "meta.note", "hard_cut": "meta.note", "repeat_flag": "meta.code.qual",
 }  # fmt: skip
 _ROLES = {
     "ra": "pos.eq.ra;meta.main", "ra_degs": "pos.eq.ra;meta.main", "ra_hours": "pos.eq.ra;meta.main",
     "dec": "pos.eq.dec;meta.main", "parallax": "pos.parallax", "parallax_error": "stat.error;pos.parallax",
     "pm_ra": "pos.pm;pos.eq.ra", "pm_ra_error": "stat.error;pos.pm;pos.eq.ra", "pm_dec": "pos.pm;pos.eq.dec",
     "pm_dec_error": "stat.error;pos.pm;pos.eq.dec", "pm_corr": "stat.correlation;pos.pm", "ruwe": "stat.error",
+    "distance": "pos.distance", "distance_pc": "pos.distance", "distance_kpc": "pos.distance",
 }  # fmt: skip
 # Upper ends of the parts of the spectrum [µm].
 _SPECTRUM = (
@@ -67,6 +68,7 @@ def descriptors(names: Iterable[str], observables: Iterable[str]) -> dict[str, s
     found |= {column: f"stat.error;{_of_observable(name)}" for name, column in columns.errors.items()}
     found |= {column: _of_observable(name) for name, column in columns.values.items()}
     for name in observables:
-        found |= {name: _of_observable(name), f"{name}_error": f"stat.error;{_of_observable(name)}"}
+        words = _of_observable(name)
+        found |= {name: words, f"{name}_error": f"stat.error;{words}", f"{name}_residual": f"stat.fit.residual;{words}"}
     found |= _OWN
     return {name: found[name] for name in names if name in found}

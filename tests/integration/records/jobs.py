@@ -22,6 +22,7 @@ from clusterbayes.records.worker.task import Outcome, Task, described_files
 if TYPE_CHECKING:
     from clusterbayes.inference.progress import Progress
 
+REPORT = "<!doctype html><title>M 67</title><p id=said>still<script>said.textContent = 'it runs'</script>"
 CHART = b"\x89PNG\r\n\x1a\n" + bytes(2000)
 
 
@@ -35,6 +36,7 @@ class Plan:
     fault: str = ""
     stubborn: bool = False
     size: int = 2000
+    report: bool = False
 
     @classmethod
     def of(cls, task: Task) -> Plan:
@@ -68,6 +70,8 @@ def cheap_job(task: Task, progress: Progress, cancel: Callable[[], bool]) -> Out
             _suffer(plan.fault, task)
     (task.folder / "summary.json").write_text(json.dumps({"run": task.tool_id}))
     (task.folder / "cmd.png").write_bytes(CHART + bytes(plan.size))
+    if plan.report:
+        (task.folder / "report.html").write_text(REPORT)
     log(task, "end")
     return Outcome("cheap 1", document(), memberships(), described_files(task.folder))
 

@@ -51,7 +51,6 @@ class PostgresServer:
         self.programs, self.durable = programs, durable
         self.user, self.password = server_user(), secrets.token_hex(16)
         self.root = Path(tempfile.mkdtemp(prefix="clusterbayes-pg-", dir="/tmp"))
-        self.port = _free_port()
         self.process: subprocess.Popen[bytes] | None = None
         os.chown(self.root, self.user.pw_uid, self.user.pw_gid)
         secret = self.root / "password"
@@ -72,7 +71,21 @@ class PostgresServer:
         _, errors = done.communicate(timeout=_WAIT)
         if done.returncode:
             raise RuntimeError(f"initdb failed: {errors.decode()}")
-        self.start()
+        self._start_somewhere()
+
+    def _start_somewhere(self) -> None:
+        """Start at a free port; at another one if somebody else took it in the meantime."""
+        import psycopg
+
+        for last in (False, False, True):
+            self.port = _free_port()
+            try:
+                self.start()
+                return
+            except psycopg.OperationalError:
+                self.halt()
+                if last:
+                    raise
 
     def _run(self, program: str, *words: str) -> subprocess.Popen[bytes]:
         identity = {}
@@ -110,7 +123,8 @@ class PostgresServer:
     def halt(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT cuts connections and closes in order, SIGQUIT leaves everything as it is."""
         if self.process is not None:
-            self.process.send_signal(how)
+            if self.process.poll() is None:
+                self.process.send_signal(how)
             self.process.wait(timeout=_WAIT)
             self.process = None
 
@@ -123,12 +137,19 @@ class PostgresServer:
         """Return the address of a database."""
         return f"postgresql://tester:{self.password}@127.0.0.1:{self.port}/{name}"
 
-    def execute(self, statement: str) -> None:
-        """Run a statement that is about databases, outside any transaction."""
+    def execute(self, *statements: str, name: str = "postgres") -> None:
+        """Run statements in a database, outside any transaction."""
         import psycopg
 
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[arg-type]
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)  # type: ignore[arg-type]
+
+    def empty(self, name: str, tables: list[str]) -> None:
+        """Remove all rows of some tables, and whoever is still connected; ids begin at 1 again."""
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        truncate = f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"
+        self.execute(f"{others} AND pid <> pg_backend_pid()", truncate, name=name)
 
     def create(self, template: str | None = None) -> str:
         """Make a database, and return its name."""

@@ -7,12 +7,13 @@ import time
 
 import pytest
 from fastapi.testclient import TestClient
-from integration.records.jobs import CHART, cheap_job
+from integration.records.jobs import CHART, REPORT, cheap_job
 from integration.records.tables import star_table
 from sqlalchemy import func, select
 
 from clusterbayes.records import ClusterModelingTool, ResultDocument
 from clusterbayes.records.database import Database
+from clusterbayes.records.database.rows import values_of
 from clusterbayes.records.http import HttpOptions, create_app
 from clusterbayes.records.worker import Worker, WorkerOptions
 
@@ -20,6 +21,7 @@ TOKEN = "a token of sixteen and more"
 LIMIT = 20_000
 LOCAL = "http://localhost"
 GOOD = {"creatorId": "7"}
+REPORTING = 'with a report:{"report": true, "stages": 1, "steps": 1}'
 
 
 @pytest.fixture
@@ -99,6 +101,41 @@ def test_an_observation_can_be_handed_in_again_without_its_file(client, stars, d
     second = client.post("/runs", data={**GOOD, "observationId": "5", "settings": '{"seed": 2}'})
     assert (first.status_code, second.status_code) == (201, 201)
     assert rows(database)["cluster_modeling_input"] == 1
+
+
+def test_a_row_of_the_host_is_handed_in(client, stars, database):
+    with database.writing() as connection:
+        row = values_of(ClusterModelingTool(name="a host's own", creator_id=7))
+        connection.execute(database.tables.tool.insert().values(**row, id=50))
+    detail(client.post("/runs/50/adopt", data={"settings": "{"}, files=stars), 422)
+    answer = client.post("/runs/50/adopt", data={"settings": '{"seed": 3}'}, files=stars)
+    assert (answer.status_code, answer.json()["name"]) == (201, "a host's own")
+    assert client.post("/runs/50/adopt", data={"settings": '{"seed": 3}'}, files=stars).status_code == 200
+    assert "handed in before" in detail(client.post("/runs/50/adopt", files=stars), 409)
+    detail(client.post("/runs/51/adopt", files=stars), 404)
+    assert client.get("/runs/50/export").json()["request"]["settings"]["seed"] == 3
+
+
+def test_a_report_may_run_what_is_in_it_and_ask_for_nothing(client, stars, work):
+    ids = [client.post("/runs", data={**GOOD, "name": name}, files=stars).json()["id"] for name in ("r", REPORTING)]
+    detail(client.get(f"/runs/{ids[1]}/report"), 404)
+    work()
+    for path in ("report", "report-link"):
+        assert "no artefact 'report.html'" in detail(client.get(f"/runs/{ids[0]}/{path}"), 404)
+    href = client.get(f"/runs/{ids[1]}/report-link").json()["href"]
+    report = client.get(href)
+    assert (report.status_code, report.text) == (200, REPORT)
+    assert report.headers["content-type"] == "text/html; charset=utf-8"
+    assert report.headers["x-content-type-options"] == "nosniff"
+    assert "content-disposition" not in report.headers
+    rules = dict(rule.partition(" ")[::2] for rule in report.headers["content-security-policy"].split("; "))
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert rules["script-src"] == "'unsafe-inline'"
+    assert "connect-src" not in rules, "default-src forbids it"
+    assert "allow-same-origin" not in rules["sandbox"]
+    assert set(rules["img-src"].split()) <= {"data:", "blob:"}
+    download = client.get(f"/runs/{ids[1]}/artefacts/report.html")
+    assert "attachment" in download.headers["content-disposition"]
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -209,6 +246,28 @@ def test_tokens(database, store, stars):
             detail(client.post("/runs", data=GOOD, files=stars, headers={"authorization": wrong}), 401)
         assert client.get("/runs", headers={"authorization": f"Bearer {TOKEN}"}).json()["total"] == 0
         assert client.get("/health").status_code == client.get("/").status_code == 200
+
+
+def test_a_ticket_opens_one_report_and_nothing_else(database, store, stars, work):
+    app = create_app(database, store, HttpOptions(tokens=(TOKEN,), loopback_only=False))
+    shown = {"authorization": f"Bearer {TOKEN}"}
+    with TestClient(app, base_url="http://fits.example") as client:
+        for _ in range(2):
+            client.post("/runs", data={**GOOD, "name": REPORTING}, files=stars, headers=shown)
+        work()
+        detail(client.get("/runs/1/report-link"), 401)
+        detail(client.get("/runs/1/report"), 401)
+        href = client.get("/runs/1/report-link", headers=shown).json()["href"]
+        path, _, ticket = href.partition("?ticket=")
+        assert client.get(href).text == REPORT
+        wrong = ("", "x", ".", f"{int(ticket.partition('.')[0]) + 1}.{ticket.partition('.')[2]}", ticket[:-1], "9" * 30)
+        for other in (*(f"{path}?ticket={word}" for word in wrong), f"/runs/2/report?ticket={ticket}",
+                      f"/runs/1?ticket={ticket}", f"/runs?ticket={ticket}"):  # fmt: skip
+            detail(client.get(other), 401)
+        detail(client.post(f"/runs/1/cancel?ticket={ticket}"), 401)
+        app.state.tickets.seconds = -1.0
+        late = client.get("/runs/1/report-link", headers=shown).json()["href"]
+        detail(client.get(late), 401)
 
 
 def test_other_names_and_pages_are_refused(client):

@@ -15,6 +15,8 @@ from sqlalchemy import func, select
 
 from clusterbayes.errors import ClusterBayesError, InputError, SettingsError
 from clusterbayes.photometry import Photometry
+from clusterbayes.records import ClusterModelingTool, TransitionError
+from clusterbayes.records.database.rows import values_of
 from clusterbayes.records.exporting import export_document, export_run
 from clusterbayes.records.faults import ConflictError, RunNotFoundError
 from clusterbayes.records.inputs import InputTable, check_untrusted, read_input
@@ -141,6 +143,87 @@ def test_photometry_in_memory_is_read_back_as_it_was(service, tmp_path, queue, s
         service.submit(photometry, {"observables": ["G"]}, creator_id=1)
 
 
+# --- rows that the host has made -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hosts_own(database):
+    """Return a function that puts a row into the table as a host does, under an id of its own."""
+
+    def inside(tool_id, **changes):
+        record = ClusterModelingTool(**{"id": tool_id, "name": "M 67", "creator_id": 7, "priority": 3, **changes})
+        with database.writing() as connection:
+            connection.execute(database.tables.tool.insert().values(**values_of(record), id=tool_id))
+        return record
+
+    return inside
+
+
+def test_a_row_of_the_host_is_fitted_as_it_is(service, hosts_own, queue, runs, store, database):
+    row = hosts_own(4711, observation_id=11, project_id=5)
+    assert queue.claim("w", 10.0) is None, "nobody has said yet what is to be fitted"
+    submitted = service.adopt(4711, star_table(), {"seed": 4}, time_limit=60.0)
+    assert (submitted.record, submitted.created) == (row, True)
+    assert runs.get(4711) == row
+    request = runs.request(4711)
+    assert (request["settings"]["seed"], request["timeLimit"]) == (4, 60.0)
+    Worker(database, store, WorkerOptions(poll=0.05), cheap_job).run(once=True)
+    record = runs.get(4711)
+    assert (record.status, record.iterations, record.name, record.created_on) == (
+        "completed",
+        1,
+        "M 67",
+        row.created_on,
+    )
+    assert runs.result(4711) is not None
+
+
+def test_a_row_of_the_host_takes_the_input_of_its_observation(service, hosts_own, runs, database):
+    first = service.submit(star_table(), creator_id=1, observation_id=11).record
+    hosts_own(50, observation_id=11)
+    service.adopt(50)
+    assert runs.request(50)["input"] == runs.request(first.id)["input"]
+    assert counts(database)["cluster_modeling_input"] == 1
+    hosts_own(51)
+    with pytest.raises(InputError, match="there is no input"):
+        service.adopt(51)
+
+
+def test_handing_in_a_row_again_changes_nothing(service, hosts_own, database):
+    hosts_own(50)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: service.adopt(50, star_table()), range(8)))
+    assert sum(answer.created for answer in answers) == 1
+    with pytest.raises(ConflictError, match="run 50 was handed in before, with another"):
+        service.adopt(50, star_table(), {"seed": 2})
+    assert counts(database)["cluster_modeling_job"] == counts(database)["cluster_modeling_input"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"status": "running"}, TransitionError, "is running can't become ready"),
+        ({"status": "completed"}, TransitionError, "is completed can't become ready"),
+        ({"data_tool_type": "transient_detector"}, RunNotFoundError, "no run 50"),
+        (None, RunNotFoundError, "no run 50"),
+    ],
+)
+def test_rows_that_are_not_to_be_had(service, hosts_own, database, changes, error, message):
+    if changes is not None:
+        hosts_own(50, **changes)
+    before = counts(database)
+    with pytest.raises(error, match=message):
+        service.adopt(50, star_table())
+    assert counts(database) == before
+
+
+def test_rows_of_the_host_and_of_others_wait_in_one_queue(service, hosts_own, queue):
+    late = service.submit(star_table(), creator_id=1).record
+    hosts_own(50, priority=9)
+    service.adopt(50, star_table())
+    assert [queue.claim("w", 10.0).tool_id for _ in range(2)] == [50, late.id]
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 BAD_SETTINGS = [
@@ -249,6 +332,7 @@ def votable(inside):
         b"\xef\xbb\xbf" + votable(b"<!doctype a>"),
         gzip.compress(b"<VOTABLE><STREAM href='file:///etc/passwd'/></VOTABLE>"),
     ],
+    ids=["stream", "namespace", "entity", "doctype", "compressed"],
 )
 def test_tables_that_refer_to_files_are_refused(content):
     with pytest.raises(InputError, match="another file"):

@@ -55,6 +55,12 @@ RECORDS = made(
 )
 
 
+@pytest.fixture
+def url(own_url):
+    """Take a database of our own for each test: the tables themselves are changed."""
+    return own_url
+
+
 def put(database, record):
     """Write a row as a host would, with no job of ours beside it."""
     with database.writing() as connection:

@@ -13,16 +13,19 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from integration.records.fits import SETTINGS, example_table
 from integration.records.jobs import cheap_job
 from integration.records.tables import star_table
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.records import STAGES
-from clusterbayes.records.database import Database, RetryRules
+from clusterbayes.records.database import Database, RetryRules, Runs
 from clusterbayes.records.store import FolderStore
-from clusterbayes.records.submit import SubmitOptions
+from clusterbayes.records.submit import Service, SubmitOptions
 from clusterbayes.records.worker import Worker, WorkerOptions
+from clusterbayes.results.result import FitResult
 
 TESTS = Path(__file__).parents[2]
 QUICK = WorkerOptions(poll=0.05, report=0.1, lease=5.0, grace=0.5, rules=RetryRules(delay=0.01))
@@ -185,14 +188,14 @@ import sys
 sys.path.insert(0, sys.argv[1])
 if __name__ == "__main__":
     from integration.records.workers import work
-    work(sys.argv[2], sys.argv[3], lease=float(sys.argv[4]))
+    work(sys.argv[2], sys.argv[3], concurrency=1, fits=sys.argv[4] == "fits")
 """
 
 
-def start_worker(url, store, tmp_path, lease=3.0):
+def start_worker(url, store, tmp_path, what="cheap jobs"):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    return subprocess.Popen([sys.executable, str(program), str(TESTS), url, str(store.root), str(lease)])
+    return subprocess.Popen([sys.executable, str(program), str(TESTS), url, str(store.root), what])
 
 
 def test_a_run_goes_on_where_its_killed_worker_was(add, url, store, runs, tmp_path):
@@ -215,9 +218,6 @@ def test_a_run_goes_on_where_its_killed_worker_was(add, url, store, runs, tmp_pa
 
 
 def test_runs_survive_a_database_that_is_restarted(postgres, store, template):
-    from clusterbayes.records.database import Runs
-    from clusterbayes.records.submit import Service
-
     name = postgres.create(template)
     database = Database.open(postgres.url(name))
     runs, service = Runs(database), Service(database, store)
@@ -265,27 +265,67 @@ def test_artefacts_that_do_not_fit_are_tried_again_and_never_seen_in_half(add, d
     assert len(list((store.root / "artefacts").iterdir())) == 1
 
 
-# --- a real fit ------------------------------------------------------------------------------------------------------
+# --- real fits -------------------------------------------------------------------------------------------------------
 
 
-def test_a_fit_from_a_table_to_its_artefacts(url, store, service, runs, database):
-    settings = {
-        "modelError": "none", "magLimit": "Gaia_G=17",
-        "fixed": {"mh": 0.0, "a_v": 0.1, "binary_frac": 0.3, "alpha_1": 1.3, "alpha_2": 2.3, "dist_mod": 9.0},
-        "sampling": {"maxSteps": 20, "targetEss": 10, "burnRounds": 1, "burnSteps": 10, "nWalkers": 8},
-    }  # fmt: skip
-    if database.is_postgresql:
-        pytest.skip("once is enough: the other tests show that the databases behave alike")
-    tool_id = service.submit(star_table(60), settings, creator_id=1, options=SubmitOptions(name="mock")).record.id
-    store.checkpoint(tool_id).write_bytes(b"of a version that nobody knows any more")
-    Worker(database, store, WorkerOptions(poll=0.1, time_limit=300.0)).run(once=True)
-    assert left_over(store) == []
-    record = runs.get(tool_id)
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory):
+    """Return two equal fits in a database and a store: one unbroken, one whose worker was killed while it sampled."""
+    folder = tmp_path_factory.mktemp("fits")
+    url, store = f"sqlite:///{folder / 'runs.db'}", FolderStore(folder / "store")
+    database = Database.open(url)
+    service, runs = Service(database, store), Runs(database)
+    names = ("unbroken", "broken")
+    ids = [
+        service.submit(example_table(), SETTINGS, creator_id=1, options=SubmitOptions(name=name)).record.id
+        for name in names
+    ]
+    store.checkpoint(ids[0]).write_bytes(b"of a version that nobody knows any more")
+    first = start_worker(url, store, folder, "fits")
+    until(lambda: runs.get(ids[1]).current_stage == "sample" and store.checkpoint(ids[1]).exists(), 240.0)
+    first.kill()
+    first.wait()
+    second = start_worker(url, store, folder, "fits")
+    until(lambda: runs.get(ids[1]).completed_on is not None, 240.0)
+    second.terminate()
+    assert second.wait(30) == 0
+    yield runs, store, ids
+    database.close()
+
+
+def test_a_fit_from_a_table_to_its_artefacts(fits):
+    runs, store, (tool_id, _) = fits
+    record, result = runs.get(tool_id), runs.result(tool_id)
     assert record.status == "completed", record.error_messages
-    assert (record.current_stage, record.version.startswith("clusterbayes")) == ("export", True)
-    result = runs.result(tool_id)
+    assert (record.iterations, record.current_stage) == (1, "export")
+    assert record.version.startswith("clusterbayes")
+    assert "the fit begins anew" in (store.root / f"{tool_id}.log").read_text()
     names = {file.name for file in runs.artefacts(tool_id)}
     assert {link.name for link in result.artefacts} == names
-    assert {"summary.json", "cmd.png", "hr.png", "result.h5"} <= names
-    assert result.provenance.input["source"] == "stars.csv"
-    assert len(runs.memberships(tool_id)) == 60
+    assert {"summary.json", "cmd.png", "hr.png", "corner.png", "result.h5", "sources.ecsv"} <= names
+    assert result.provenance.input["source"] == "ruprecht147.csv"
+    assert len(runs.memberships(tool_id)) == result.counts.input == 63
+    assert left_over(store) == []
+
+
+def test_a_fit_whose_worker_was_killed_goes_on_and_ends_as_if_unbroken(fits):
+    runs, store, ids = fits
+    records, results = [runs.get(one) for one in ids], [runs.result(one) for one in ids]
+    assert [record.status for record in records] == ["completed", "completed"]
+    assert [record.iterations for record in records] == [1, 2]
+    assert runs.request(ids[1])["losses"] == 1
+    assert "the search was done before the break" in (store.root / f"{ids[1]}.log").read_text()
+    unbroken, broken = (
+        result.model_copy(
+            update={
+                "diagnostics": result.diagnostics.model_copy(update={"wall_seconds": None}),
+                "provenance": result.provenance.model_copy(update={"created_on": None}),
+            }
+        )
+        for result in results
+    )
+    assert broken == unbroken
+    members = [runs.memberships(one) for one in ids]
+    assert [row.to_wire() for row in members[0]] == [row.to_wire() for row in members[1]]
+    chains = [FitResult.load(next(store.root.glob(f"artefacts/{one}-*/result.h5"))).chain for one in ids]
+    assert np.array_equal(*chains)

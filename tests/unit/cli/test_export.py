@@ -5,26 +5,15 @@ from astropy.io.votable import validate
 from astropy.table import Table
 from unit.results.test_derived import made
 
-from clusterbayes.cli import main
+
+@pytest.fixture(autouse=True)
+def inside_a_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return made().save(tmp_path_factory.mktemp("results") / "ngc1").parent
-
-
-@pytest.fixture
-def run(capfd, monkeypatch, tmp_path):
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def inside(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        captured = capfd.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return inside
 
 
 def test_the_ending_says_the_format(run, folder, tmp_path):

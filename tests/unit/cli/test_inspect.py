@@ -4,23 +4,13 @@ import numpy as np
 import pytest
 from unit.photometry.samples import SUMMARY, afterglow, afterglow_row
 
-from clusterbayes.cli import main
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.limits import stated_limit
 
 
-@pytest.fixture
-def run(capfd, monkeypatch, tmp_path):
-    monkeypatch.setenv("COLUMNS", "200")
+@pytest.fixture(autouse=True)
+def inside_a_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-
-    def inside(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        captured = capfd.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return inside
 
 
 @pytest.fixture
@@ -89,3 +79,21 @@ def test_a_limit_that_the_table_states_is_the_fits(tmp_path):
     photometry = Photometry.read(tmp_path / "job.json")
     assert stated_limit(photometry) == "B=17.5"
     assert stated_limit(photometry.keep(np.ones(12, bool), "x")) == "B=17.5"
+
+
+def test_a_dry_run_counts_what_a_hard_cut_leaves_out(run, tmp_path):
+    rows = "".join(
+        f"s{k},174,-61.6,{1.5 + k / 20},{-6.7 + k / 40},1.0,{12 + k / 10},0.01,{11.5 + k / 11},0.01\n"
+        for k in range(30)
+    )
+    (tmp_path / "t.csv").write_text("id,ra,dec,distance,pm_ra,pm_dec,B,B_error,V,V_error\n" + rows)
+    words = ("fit", "t.csv", "--out", "mine", "--dry-run", "--mag-limit", "none", "--pm-ellipse", "-6.7,1.0,0.5,0.4")
+    code, out, _ = run(*words, "--distance-range", "1.5..1.99kpc")
+    assert code == 0
+    assert "10 of 30 rows used" in out
+    assert "left out: 9 (hard cut: outside the ellipse of proper motions)" in out
+    assert "left out: 11 (hard cut: outside the range of distances)" in out
+    assert "30 of 30 rows used" in run(*words, "--hard-cut", "mark")[1]
+    for extra in (("--distance-range", "1.5..2"), ("--distance-range", "3..9kpc")):
+        assert run(*words, *extra)[0] == 2
+    assert "no cut to mark" in run("fit", "t.csv", "--out", "mine", "--hard-cut", "mark")[2]

@@ -127,6 +127,39 @@ class TestStars:
         assert np.median(np.abs(stars.log_teff - np.interp(stars.mass, iso.m_ini, iso.log_teff))[use]) < 0.005
         assert np.median(np.abs(stars.log_lum - np.interp(stars.mass, iso.m_ini, iso.log_lum))[use]) < 0.02
 
+    def test_expected_observables_are_where_the_star_is(self, mock):
+        table, model, theta = mock
+        stars = model.star_properties(theta)
+        pull = (model.photometry.values - stars.expected) / model.photometry.errors
+        use = np.asarray(table["is_member"]) & (stars.p_member > 0.9) & (stars.p_outlier < 0.1)
+        # Three observables less mass and, for pairs, mass ratio: less scatter than the errors, and no outliers.
+        assert 0.3 < np.sqrt(np.mean(pull[use] ** 2)) < 1.0
+        assert np.abs(pull[use]).max() < 5.0
+        # A star that is single for sure lies on the isochrone at its mass; its companion would make it brighter.
+        single = use & (stars.q < 0.01)
+        curve = model.sequences(theta)[0]
+        for a in range(stars.expected.shape[1]):
+            on_curve = np.interp(stars.mass[single], curve["m_ini"], curve["observables"][:, a])
+            assert np.median(np.abs(stars.expected[single, a] - on_curve)) < 0.01
+        assert single.sum() >= 3
+
+    def test_expected_observables_are_in_the_photometrys_order(self, mock):
+        table, _, _ = mock
+        photometry = photometry_of(table, ("BP-RP", "G"))  # the model has G in front
+        model = make_model(photometry, faint=15.0)
+        stars = model.star_properties(at_truth(model))
+        pull = ((photometry.values - stars.expected) / photometry.errors)[np.asarray(table["is_member"])]
+        assert np.median(np.abs(pull), axis=0) == pytest.approx([0.4, 0.4], abs=0.4)
+
+    def test_missing_observables_are_expected_too(self, mock):
+        table, full, theta = mock
+        gaps = table.copy()
+        gaps["Gaia_RP"][::2] = np.nan
+        stars = make_model(gaps, faint=15.0).star_properties(at_truth(full))
+        use = np.asarray(table["is_member"]) & (np.arange(len(table)) % 2 == 0) & (stars.p_member > 0.5)
+        missed = np.abs(stars.expected[:, 2] - np.asarray(table["Gaia_RP"]))[use]
+        assert np.median(missed) < 3 * np.median(full.photometry.errors[use, 2])
+
     def test_outliers_are_members_of_another_kind(self, mock):
         table, model, theta = mock
         moved = table.copy()

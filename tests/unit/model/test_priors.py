@@ -91,7 +91,7 @@ def test_tails_keep_their_accuracy():
         (Exponential(1.0, 6.0), stats.truncexpon(6.0)),
         (Beta(2.5, 1.5), stats.beta(2.5, 1.5)),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, Prior) else value.dist.name,
 )
 def test_against_scipy(prior, frozen):
     x = frozen.ppf(np.linspace(0.01, 0.99, 33))

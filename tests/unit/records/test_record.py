@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from unit.results.synthetic import make_result
 
 from clusterbayes.errors import ClusterBayesError, FitError
+from clusterbayes.inference import progress
 from clusterbayes.records import STAGES, ClusterModelingTool, DataToolType, ErrorMessage, ToolStatus, TransitionError
 from clusterbayes.records.record import TRANSITIONS, version_text
 
@@ -258,6 +259,23 @@ def test_version_is_cut_to_fit():
     record = make(version="v" * 80)
     assert record.version == "v" * 64
     assert version_text("0.1.0", {"name": "parsec", "digest": "ab" * 32}) == "clusterbayes 0.1.0, parsec " + "ab" * 8
+
+
+def test_the_words_are_those_of_the_owner():
+    """Written out from the owner's schema, in its order; what a fit calls its stages is the same."""
+    assert list(ClusterModelingTool.model_fields) == [
+        "id", "name", "data_tool_type", "creator_id", "observation_id", "project_id", "status", "iterations",
+        "priority", "created_on", "started_on", "completed_on", "version", "error_messages", "current_stage",
+        "current_stage_index", "total_stages", "current_stage_progress",
+    ]  # fmt: skip
+    assert [kind.value for kind in DataToolType] == [
+        "radio_tracking_continuum", "radio_tracking_spectrum", "time_series_photometry", "spectral_composer",
+        "time_lapse_creator", "cluster_modeling", "transient_detector",
+    ]  # fmt: skip
+    assert [status.value for status in ToolStatus] == ["ready", "running", "completed", "failed", "canceled"]
+    stages = ("ingest", "crossmatch", "select", "load_grid", "search", "sample", "diagnose", "summarize", "export")
+    assert STAGES == progress.STAGES == stages
+    assert list(ErrorMessage.model_fields) == ["id", "detail", "message", "stage", "meta"]
 
 
 # --- from a fit ------------------------------------------------------------------------------------------------------

@@ -144,6 +144,7 @@ def make_result(
     stars["drop_reason"] = np.where(stars["used"], "", reasons)
     for k, name in enumerate(observables):
         stars[name], stars[f"{name}_error"] = values[:, k], errors[:, k]
+        stars[f"{name}_residual"] = 0.8 * errors[:, k] * np.sin(np.arange(n_input))
     stars["note"] = np.where(np.arange(n_input) % 7 == 0, "spektroskopisch – ja", "")
     stars = stars[order]
     return FitResult(
@@ -191,9 +192,10 @@ def _posterior(rng: np.random.Generator, converged: bool) -> dict:
     draws["binary_frac_q05"] = 0.53 * draws["binary_frac"]
     best = {name: float(draw[0]) for name, draw in draws.items()}
     tau = {name: 3.0 + k for k, name in enumerate(SAMPLED)}
+    ess = {name: n_draw / value for name, value in tau.items()}
     reasons = [] if converged else ["the chain has 21 autocorrelation times, 50 are wanted"]
     diagnostics = {
-        "converged": converged, "reasons": reasons, "tau": tau, "ess": 53.0, "rhat": {"log_age": 1.01, "mh": np.nan},
+        "converged": converged, "reasons": reasons, "tau": tau, "ess": ess, "rhat": {"log_age": 1.01, "mh": np.nan},
         "acceptance": 0.31, "n_walkers": n_walkers, "n_steps": n_steps, "log_prob_max": -812.25, "wall_seconds": 41.5,
     }  # fmt: skip
     log_prob = -812.25 - 0.5 * rng.chisquare(len(SAMPLED), (n_steps, n_walkers))

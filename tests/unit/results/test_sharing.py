@@ -13,6 +13,7 @@ from unit.results.test_derived import FEW, made
 from clusterbayes.errors import SettingsError
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.readers import read_table
+from clusterbayes.results.derived import DerivedOptions
 from clusterbayes.results.export import sources_table, write_table
 from clusterbayes.results.sharing import SHARED, astromancer_table, shared_table
 from clusterbayes.results.ucd import descriptors
@@ -105,6 +106,19 @@ def test_astromancers_layout_has_its_columns_and_membership():
     assert table["distance"][2] == 2.0
     assert len(table) == len(result.stars)
     np.testing.assert_array_equal(numeric(table["p_member"]), result.p_member)
+
+
+def test_astromancers_layout_keeps_the_inputs_distance_where_its_unit_is_known():
+    result = made(parallax=0.5, distance=2.5)
+    assert astromancer_table(result)["distance"][2] == 2.0  # nobody says what 2.5 is
+    mapped = DerivedOptions(columns={"distance": "distance_kpc"})
+    assert astromancer_table(result, mapped)["distance"][2] == 2.5
+    result.stars["distance"].unit = "pc"
+    assert astromancer_table(result)["distance"][2] == 0.0025
+    result = made(parallax=0.5, distance=2.5)
+    for name in ("ra", "dec"):
+        result.stars.rename_column(f"pm{name}", f"pm_{name}")  # as Astromancer has it
+    assert astromancer_table(result)["distance"][2] == 2.5
 
 
 def test_colours_are_turned_back_into_bands():

@@ -6,15 +6,22 @@ use. A host attaches the tables to a metadata of its own with `attach`.
 
 from __future__ import annotations
 
-from clusterbayes.records.database.engine import Database
-from clusterbayes.records.database.queue import Claim, Queue, RetryRules, Standing
-from clusterbayes.records.database.runs import Page, RunQuery, Runs
-from clusterbayes.records.database.tables import HostTables, Tables, attach, queue_order
+from clusterbayes.extras import require_extra
+
+require_extra("database", "sqlalchemy", "alembic")  # before anything below needs them, to say what brings them
+
+from clusterbayes.records.database.claims import Claim, InputFile  # noqa: E402
+from clusterbayes.records.database.engine import Database  # noqa: E402
+from clusterbayes.records.database.queue import Ending, Queue, RetryRules, Standing  # noqa: E402
+from clusterbayes.records.database.runs import Page, RunQuery, Runs  # noqa: E402
+from clusterbayes.records.database.tables import HostTables, Tables, attach, queue_order  # noqa: E402
 
 __all__ = [
     "Claim",
     "Database",
+    "Ending",
     "HostTables",
+    "InputFile",
     "Page",
     "Queue",
     "RetryRules",

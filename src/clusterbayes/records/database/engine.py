@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from clusterbayes.errors import SettingsError
+from clusterbayes.extras import require_extra
 from clusterbayes.records.database.migrate import check_revision, upgrade
 from clusterbayes.records.database.tables import Tables, attach
 from clusterbayes.records.faults import DatabaseError, without_secrets
@@ -134,6 +135,7 @@ def _address(url: str | URL) -> URL:
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise SettingsError("the database's address can't be understood", "--database-url", expected=expected) from None
     if backend in ("postgresql", "postgres"):
+        require_extra("database", "psycopg")
         return address.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
         raise SettingsError(f"{backend} databases are not supported", "--database-url", expected=expected)

@@ -8,24 +8,26 @@ rows; in SQLite the whole database is locked for the moment of a claim. All time
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, or_, select, text, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from clusterbayes.records.database.claims import Claim, claimed, in_state, next_ready, record_among
 from clusterbayes.records.database.clock import database_time
 from clusterbayes.records.database.engine import Database
 from clusterbayes.records.database.rows import locked, record_of, values_of
-from clusterbayes.records.database.tables import queue_order
 from clusterbayes.records.faults import LostRunError, storable
 from clusterbayes.records.record import ClusterModelingTool, ErrorMessage, ToolStatus
 
-__all__ = ["Claim", "Ending", "InputFile", "Queue", "RetryRules", "Standing"]
+__all__ = ["Ending", "Queue", "RetryRules", "Standing"]
 
 _FEW = 20
+#: From a locked row and the running record in it to the record as it is then; what goes with it is written already.
+Step = Callable[[Connection, Row[Any], ClusterModelingTool], ClusterModelingTool]
 
 
 @dataclass(frozen=True)
@@ -45,35 +47,6 @@ class RetryRules:
     attempts: int = 3
     losses: int = 10
     delay: float = 5.0
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """Where a run's input is: its kind ("stored" or "reference"), place, checksum, and the caller's name for it."""
-
-    kind: str
-    location: str
-    checksum: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A run that belongs to a worker as long as its lease is kept."""
-
-    record: ClusterModelingTool
-    token: str
-    settings: dict[str, Any]
-    input: InputFile
-    control: InputFile | None = None
-    time_limit: float | None = None
-    attempts: int = 0
-
-    @property
-    def tool_id(self) -> int:
-        """The run's id."""
-        assert self.record.id is not None
-        return self.record.id
 
 
 class Standing(Enum):
@@ -105,6 +78,7 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self.database, self._tables = database, database.tables
+        self._next = next_ready(self._tables)  # built once: it is looked up by what it is made of
 
     # --- taking and keeping ------------------------------------------------------------------------------------------
 
@@ -123,38 +97,42 @@ class Queue:
         Claim or None
             None if nothing is ready.
         """
-        tool, job = self._tables.tool, self._tables.job
-        ready = text(f"{tool.fullname}.status = 'ready' AND {tool.fullname}.data_tool_type = 'cluster_modeling'")
-        due = or_(job.c.not_before.is_(None), job.c.not_before <= database_time())
-        inputs, control = self._tables.input.alias("given"), self._tables.input.alias("control")
-        chosen = (
-            select(tool, job, *_file_columns(inputs, "input"), *_file_columns(control, "control"))
-            .add_columns(database_time().label("now"))
-            .join(job, job.c.tool_id == tool.c.id)
-            .join(inputs, inputs.c.id == job.c.input_id)
-            .outerjoin(control, control.c.id == job.c.control_id)
-            .where(ready, due)
-            .order_by(*queue_order(tool))
-            .limit(1)
-            .with_for_update(of=tool, skip_locked=True)
-        )
-        if not self.database.is_postgresql and not self._any_ready(ready):
+        if not self.database.is_postgresql and not self._any_ready():
             return None  # without the lock: an idle worker does not hold others up
         with self.database.writing() as connection:
-            row = connection.execute(chosen).one_or_none()
-            if row is None:
-                return None
-            record = _record(row, tool).start(row.now)
-            token = secrets.token_hex(16)
-            self._write(connection, record)
-            lease_until = database_time(lease)
-            values = {"worker": worker, "lease_token": token, "lease_until": lease_until, "not_before": None}
-            connection.execute(update(job).where(job.c.tool_id == record.id).values(**values))
-            return _claimed(row, record, token)
+            return self._take(connection, worker, lease)
 
-    def _any_ready(self, ready: Any) -> bool:
+    def prepare(self) -> None:
+        """Connect, and go through the motions of a claim, so that the first real one is as quick as all others.
+
+        What that spares it: building the statements, and in PostgreSQL starting a process that looks up the tables.
+        """
+        nobody = ClusterModelingTool(id=-1, name="", creator_id=0)
+        with self.database.writing() as connection:
+            connection.execute(self._next)
+            self._lease(connection, nobody, worker="", token="", lease=0.0)
+            connection.rollback()
+
+    def _take(self, connection: Connection, worker: str, lease: float) -> Claim | None:
+        row = connection.execute(self._next).one_or_none()
+        if row is None:
+            return None
+        record, token = record_among(row, self._tables).start(row.now), secrets.token_hex(16)
+        self._lease(connection, record, worker=worker, token=token, lease=lease)
+        return claimed(row, record, token)
+
+    def _lease(
+        self, connection: Connection, record: ClusterModelingTool, *, worker: str, token: str, lease: float
+    ) -> None:
+        self._write(connection, record)
+        leased = {"worker": worker, "lease_token": token, "lease_until": database_time(lease), "not_before": None}
+        job = self._tables.job
+        connection.execute(update(job).where(job.c.tool_id == record.id).values(**leased))
+
+    def _any_ready(self) -> bool:
+        ready = select(self._tables.tool.c.id).where(in_state(self._tables, ToolStatus.READY)).limit(1)
         with self.database.reading() as connection:
-            return connection.execute(select(self._tables.tool.c.id).where(ready).limit(1)).first() is not None
+            return connection.execute(ready).first() is not None
 
     def report(self, claim: Claim, lease: float, progress: Mapping[str, Any] | None = None) -> Standing:
         """Prolong the lease of a run, and write how far it is.
@@ -202,21 +180,20 @@ class Queue:
         LostRunError
             If the run is not the worker's any more.
         """
-        with self.database.writing() as connection:
-            row, record = self._held(connection, claim)
-            if record.status is not ToolStatus.RUNNING:  # done before, and the answer was lost on the way
-                return record
+        tables, owner = self._tables, {"tool_id": claim.tool_id}
+
+        def step(connection: Connection, row: Row[Any], record: ClusterModelingTool) -> ClusterModelingTool:
             if row.cancel_requested:
-                return self._write(connection, record.cancel(row.now))
-            tables, owner = self._tables, {"tool_id": claim.tool_id}
+                return record.cancel(row.now)
             version = str(ending.document.get("schemaVersion", ""))
             document = {**owner, "schema_version": version, "document": storable(ending.document)}
             connection.execute(insert(tables.result), [document])
             for table, rows in ((tables.membership, ending.memberships), (tables.artefact, ending.artefacts)):
                 if rows:
                     connection.execute(insert(table), [{**owner, **storable(values)} for values in rows])
-            versioned = record.model_copy(update={"version": ending.version or record.version})
-            return self._write(connection, versioned.complete(row.now))
+            return record.model_copy(update={"version": ending.version or record.version}).complete(row.now)
+
+        return self._step(claim, step)
 
     def fail(self, claim: Claim, errors: Sequence[ErrorMessage]) -> ClusterModelingTool:
         """Make a run failed; canceled, if that was asked for in the meantime.
@@ -226,12 +203,12 @@ class Queue:
         LostRunError
             If the run is not the worker's any more.
         """
-        with self.database.writing() as connection:
-            row, record = self._held(connection, claim)
-            if record.status is not ToolStatus.RUNNING:
-                return record
-            ended = record.cancel(row.now) if row.cancel_requested else record.fail(list(errors), row.now)
-            return self._write(connection, ended)
+        return self._step(
+            claim,
+            lambda _, row, record: (
+                record.cancel(row.now) if row.cancel_requested else record.fail(list(errors), row.now)
+            ),
+        )
 
     def cancel(self, claim: Claim) -> ClusterModelingTool:
         """Make a run canceled, after its fit has stopped.
@@ -241,11 +218,7 @@ class Queue:
         LostRunError
             If the run is not the worker's any more.
         """
-        with self.database.writing() as connection:
-            row, record = self._held(connection, claim)
-            if record.status is not ToolStatus.RUNNING:
-                return record
-            return self._write(connection, record.cancel(row.now))
+        return self._step(claim, lambda _, row, record: record.cancel(row.now))
 
     def retry(self, claim: Claim, error: ErrorMessage, rules: RetryRules) -> ClusterModelingTool:
         """Put a run back after a fault that may pass; failed, if it was tried often enough.
@@ -255,11 +228,7 @@ class Queue:
         LostRunError
             If the run is not the worker's any more.
         """
-        with self.database.writing() as connection:
-            row, record = self._held(connection, claim)
-            if record.status is not ToolStatus.RUNNING:
-                return record
-            return self._put_back(connection, row, record, rules, error)
+        return self._step(claim, lambda connection, row, record: self._put_back(connection, row, record, rules, error))
 
     def release(self, claim: Claim) -> ClusterModelingTool:
         """Put a run back because its worker is shut down; it counts as no fault.
@@ -269,13 +238,12 @@ class Queue:
         LostRunError
             If the run is not the worker's any more.
         """
-        with self.database.writing() as connection:
-            row, record = self._held(connection, claim)
-            if record.status is not ToolStatus.RUNNING:
-                return record
-            released = record.cancel(row.now) if row.cancel_requested else record.release()
+
+        def step(connection: Connection, row: Row[Any], record: ClusterModelingTool) -> ClusterModelingTool:
             self._let_go(connection, claim.tool_id)
-            return self._write(connection, released)
+            return record.cancel(row.now) if row.cancel_requested else record.release()
+
+        return self._step(claim, step)
 
     def reap(self, rules: RetryRules) -> list[ClusterModelingTool]:
         """Take back the runs whose lease has expired.
@@ -291,11 +259,10 @@ class Queue:
             As they are now: ready again, canceled if that was asked for, failed if they were lost too often.
         """
         tool, job = self._tables.tool, self._tables.job
-        running = text(f"{tool.fullname}.status = 'running' AND {tool.fullname}.data_tool_type = 'cluster_modeling'")
         expired = (
             select(tool, job, database_time().label("now"))
             .join(job, job.c.tool_id == tool.c.id)
-            .where(running, job.c.lease_until < database_time())
+            .where(in_state(self._tables, ToolStatus.RUNNING), job.c.lease_until < database_time())
             .order_by(tool.c.id)
             .limit(_FEW)
         )
@@ -304,7 +271,8 @@ class Queue:
                 return []
         with self.database.writing() as connection:
             rows = connection.execute(expired.with_for_update(of=[tool, job], skip_locked=True)).all()
-            return [self._put_back(connection, row, _record(row, tool), rules, None) for row in rows]
+            records = [self._put_back(connection, row, record_among(row, self._tables), rules, None) for row in rows]
+            return [self._write(connection, record) for record in records]
 
     def _put_back(
         self,
@@ -320,9 +288,9 @@ class Queue:
         not_before = row.now + timedelta(seconds=pause) if pause > 0.0 else None
         self._let_go(connection, row.id, **counts, not_before=not_before)
         if row.cancel_requested:
-            return self._write(connection, record.cancel(row.now))
+            return record.cancel(row.now)
         if counts["attempts"] >= rules.attempts and error is not None:
-            return self._write(connection, record.fail([error], row.now))
+            return record.fail([error], row.now)
         if counts["losses"] >= rules.losses:
             lost = ErrorMessage(
                 id="WorkerLostError",
@@ -331,16 +299,24 @@ class Queue:
                 stage=record.current_stage,
                 meta={"losses": counts["losses"], "worker": row.worker},
             )
-            return self._write(connection, record.fail([lost], row.now))
-        return self._write(connection, record.release())
+            return record.fail([lost], row.now)
+        return record.release()
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _held(self, connection: Connection, claim: Claim) -> tuple[Row[Any], ClusterModelingTool]:
-        row = locked(connection, self._tables, claim.tool_id)
-        if row.lease_token != claim.token:
-            raise LostRunError(claim.tool_id)
-        return row, record_of(row)
+    def _step(self, claim: Claim, step: Step) -> ClusterModelingTool:
+        """Take a step with a run that is the worker's; one that has ended stays as it is.
+
+        It has where the same was asked before, and the database's answer was lost on the way.
+        """
+        with self.database.writing() as connection:
+            row = locked(connection, self._tables, claim.tool_id)
+            if row.lease_token != claim.token:
+                raise LostRunError(claim.tool_id)
+            record = record_of(row)
+            if record.status is not ToolStatus.RUNNING:
+                return record
+            return self._write(connection, step(connection, row, record))
 
     def _let_go(self, connection: Connection, tool_id: int, **values: Any) -> None:
         job = self._tables.job
@@ -356,27 +332,3 @@ class Queue:
         """Delete a run with all that belongs to it in the database; its files are the store's."""
         with self.database.writing() as connection:
             connection.execute(delete(self._tables.tool).where(self._tables.tool.c.id == tool_id))
-
-
-def _record(row: Row[Any], tool: Any) -> ClusterModelingTool:
-    """Return the record in a row that has the columns of several tables."""
-    return ClusterModelingTool(**{name: row._mapping[tool.c[name]] for name in ClusterModelingTool.model_fields})
-
-
-def _file_columns(inputs: Any, what: str) -> list[Any]:
-    return [inputs.c[name].label(f"{what}_{name}") for name in ("kind", "location", "checksum")]
-
-
-def _claimed(row: Row[Any], record: ClusterModelingTool, token: str) -> Claim:
-    def file(what: str) -> InputFile:
-        return InputFile(*(row._mapping[f"{what}_{name}"] for name in ("kind", "location", "checksum", "name")))
-
-    return Claim(
-        record=record,
-        token=token,
-        settings=row.settings,
-        input=file("input"),
-        control=None if row.control_id is None else file("control"),
-        time_limit=row.time_limit,
-        attempts=row.attempts,
-    )

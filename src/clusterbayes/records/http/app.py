@@ -19,7 +19,7 @@ from clusterbayes import __version__
 from clusterbayes.errors import ClusterBayesError
 from clusterbayes.records.database import Database, Runs
 from clusterbayes.records.faults import ConflictError, DatabaseError, RunNotFoundError, storable, without_secrets
-from clusterbayes.records.http.guards import Guard
+from clusterbayes.records.http.guards import Guard, Tickets
 from clusterbayes.records.http.routes import router
 from clusterbayes.records.record import TransitionError
 from clusterbayes.records.settings import explain
@@ -75,11 +75,17 @@ def create_app(database: Database, store: Store, options: HttpOptions | None = N
         redoc_url=None,
     )
     app.state.service, app.state.runs = Service(database, store), Runs(database)
-    app.state.max_upload = options.max_upload
+    app.state.max_upload, app.state.tickets = options.max_upload, Tickets()
     app.include_router(router)
     _show_page(app)
     _name_errors(app)
-    app.add_middleware(Guard, tokens=options.tokens, max_upload=options.max_upload, loopback_only=options.loopback_only)
+    app.add_middleware(
+        Guard,
+        tokens=options.tokens,
+        max_upload=options.max_upload,
+        loopback_only=options.loopback_only,
+        tickets=app.state.tickets,
+    )
     return app
 
 
@@ -88,9 +94,8 @@ def _show_page(app: FastAPI) -> None:
     found = re.search("<script>(.*?)</script>", page, re.DOTALL)
     assert found is not None
     digest = base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
-    # A report is shown in a frame that takes this policy over: styles and pictures of its own are allowed, scripts not.
     rules = (
-        "default-src 'none'", "connect-src 'self'", "img-src 'self' blob: data:", "frame-src blob:", "base-uri 'none'",
+        "default-src 'none'", "connect-src 'self'", "img-src 'self' blob: data:", "frame-src 'self'", "base-uri 'none'",
         "form-action 'none'", "frame-ancestors 'none'", "style-src 'unsafe-inline'", f"script-src 'sha256-{digest}'",
     )  # fmt: skip
     policy = "; ".join(rules)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
+import secrets
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["Guard", "TooLargeError"]
+__all__ = ["Guard", "Tickets", "TooLargeError"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -29,6 +32,33 @@ class TooLargeError(Exception):
     """A request turned out to be larger than allowed while it was read."""
 
 
+class Tickets:
+    """Tickets for single pages, for a browser that opens them and shows no token.
+
+    Parameters
+    ----------
+    seconds : float
+        How long a ticket is good [s]; all end with the process.
+    """
+
+    def __init__(self, seconds: float = 3600.0) -> None:
+        self.seconds, self._secret = seconds, secrets.token_bytes(32)
+
+    def issue(self, path: str) -> str:
+        """Return a ticket for a path."""
+        end = str(int(time.time() + self.seconds))
+        return f"{end}.{self._seal(path, end)}"
+
+    def admits(self, path: str, ticket: str) -> bool:
+        """Say whether a ticket is for this path, and still good."""
+        end, _, seal = ticket.partition(".")
+        genuine = hmac.compare_digest(seal.encode(), self._seal(path, end).encode())
+        return genuine and time.time() < int(end)
+
+    def _seal(self, path: str, end: str) -> str:
+        return hmac.new(self._secret, f"{end} {path}".encode(), hashlib.sha256).hexdigest()
+
+
 class Guard:
     """Stands before an ASGI application.
 
@@ -43,10 +73,14 @@ class Guard:
     loopback_only : bool
         Whether the service must have been called by a name of this machine, so that no web page elsewhere can reach it
         under a name of its own.
+    tickets : Tickets
+        What stands for a token in the address of a single page.
     """
 
-    def __init__(self, app: Any, *, tokens: Iterable[str], max_upload: int, loopback_only: bool) -> None:
-        self.app, self.tokens = app, tuple(token.encode() for token in tokens)
+    def __init__(
+        self, app: Any, *, tokens: Iterable[str], max_upload: int, loopback_only: bool, tickets: Tickets
+    ) -> None:
+        self.app, self.tokens, self.tickets = app, tuple(token.encode() for token in tokens), tickets
         self.max_upload, self.loopback_only = max_upload, loopback_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +89,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
-        refusal = self._refusal(scope["path"], headers)
+        refusal = self._refusal(scope, headers)
         if refusal is not None:
             await _answer(send, *refusal)
             return
@@ -77,14 +111,14 @@ class Guard:
         if limited.exceeded:
             await _answer(send, *self._too_large())
 
-    def _refusal(self, path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         host = headers.get(b"host", b"").decode("latin-1")
         if self.loopback_only and _name(host) not in _LOCAL:
             return 421, "this service answers to the names of its own machine only"
         origin = headers.get(b"origin")
         if origin is not None and urlsplit(origin.decode("latin-1")).netloc != host:
             return 403, "requests from other pages are refused"
-        if self.tokens and path not in OPEN and not self._known(headers.get(b"authorization", b"")):
+        if self.tokens and not self._admitted(scope, headers.get(b"authorization", b"")):
             return 401, "a token is required: Authorization: Bearer TOKEN"
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
@@ -93,6 +127,13 @@ class Guard:
 
     def _too_large(self) -> tuple[int, str]:
         return 413, f"the request has more than {self.max_upload} bytes"
+
+    def _admitted(self, scope: Scope, shown: bytes) -> bool:
+        path = scope["path"]
+        if path in OPEN or self._known(shown):
+            return True
+        tickets = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("ticket", [])
+        return scope["method"] == "GET" and any(self.tickets.admits(path, ticket) for ticket in tickets)
 
     def _known(self, shown: bytes) -> bool:
         scheme, _, token = shown.partition(b" ")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, Path, Query, Request, UploadFile
 from fastapi.responses import FileResponse, JSONResponse
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, StringConstraints, WithJsonSchema
 
 from clusterbayes import __version__
 from clusterbayes.errors import InputError, SettingsError
@@ -20,7 +21,7 @@ from clusterbayes.records.database.runs import MOST, RunQuery, Runs
 from clusterbayes.records.documents import ResultDocument
 from clusterbayes.records.exchange import ExportDocument, StoredArtefact
 from clusterbayes.records.exporting import export_document
-from clusterbayes.records.http.wire import Health, Integer, MembershipPage, Problem, RunPage
+from clusterbayes.records.http.wire import Health, Integer, MembershipPage, Problem, ReportLink, RunPage
 from clusterbayes.records.inputs import InputTable, check_untrusted
 from clusterbayes.records.record import ClusterModelingTool, ToolStatus
 from clusterbayes.records.settings import plain_text
@@ -31,6 +32,12 @@ __all__ = ["router"]
 _LARGEST = 2**31 - 1
 #: A file from a run may be anything, so a browser must not run what is in it.
 _SEALED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
+#: A report holds all it needs: what is written in it may run, cut off from the service, and can ask for nothing.
+_REPORT_RULES = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts allow-downloads"
+)
+_REPORT = "report.html"
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -41,6 +48,10 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 PlainText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(plain_text)]
+#: A file or nothing; a form has no null, and whoever reads the description is to send a file.
+Upload = Annotated[
+    UploadFile | None, WithJsonSchema({"type": "string", "contentMediaType": "application/octet-stream"})
+]
 RunId = Annotated[int, Path(ge=1, le=_LARGEST, description="The run's id.")]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
@@ -54,6 +65,8 @@ _LARGE: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The form can't be read."},
     413: {"model": Problem, "description": "Too large."},
 }
+
+_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 
 
 def _runs(request: Request) -> Runs:
@@ -78,8 +91,8 @@ def health(request: Request) -> JSONResponse:
 def submit(
     request: Request,
     creator_id: Annotated[Integer, Form(alias="creatorId", description="The user it belongs to.")],
-    file: Annotated[UploadFile | None, File(description="The stars; left out, the observation's last input.")] = None,
-    control: Annotated[UploadFile | None, File(description="Field stars in the same bands.")] = None,
+    file: Annotated[Upload, File(description="The stars; left out, the observation's last input.")] = None,
+    control: Annotated[Upload, File(description="Field stars in the same bands.")] = None,
     settings: Annotated[str, Form(description="FitSettings as JSON.")] = "{}",
     name: Annotated[str | None, Form(description="Name of the analysis.")] = None,
     observation_id: Annotated[Integer | None, Form(alias="observationId")] = None,
@@ -97,6 +110,27 @@ def submit(
         observation_id=observation_id,
         control=_table(control, request),
         options=options,
+    )
+    return JSONResponse(submitted.record.to_wire(), status_code=201 if submitted.created else 200)
+
+
+@router.post(
+    "/runs/{tool_id}/adopt",
+    status_code=201,
+    response_model=ClusterModelingTool,
+    responses={**_MISSING, **_REFUSED, **_LARGE},
+)
+def adopt(
+    request: Request,
+    tool_id: RunId,
+    file: Annotated[Upload, File(description="The stars; left out, the observation's last input.")] = None,
+    control: Annotated[Upload, File(description="Field stars in the same bands.")] = None,
+    settings: Annotated[str, Form(description="FitSettings as JSON.")] = "{}",
+    time_limit: Annotated[float | None, Form(alias="timeLimit", description="[s]")] = None,
+) -> JSONResponse:
+    """Hand in a fit for a ready row that the host has made itself; 200 if that was done before."""
+    submitted = _service(request).adopt(
+        tool_id, _table(file, request), _parsed(settings), control=_table(control, request), time_limit=time_limit
     )
     return JSONResponse(submitted.record.to_wire(), status_code=201 if submitted.created else 200)
 
@@ -193,13 +227,37 @@ def list_artefacts(request: Request, tool_id: RunId) -> JSONResponse:
 @router.get("/runs/{tool_id}/artefacts/{name}", response_class=FileResponse, responses=_MISSING)
 def download(request: Request, tool_id: RunId, name: PlainText) -> FileResponse:
     """Return a file of a run."""
-    artefact, location = _runs(request).artefact_location(tool_id, name)
-    try:
-        path = _service(request).store.path(location)
-    except InputError:
-        raise HTTPException(404, f"the file {name!r} of run {tool_id} is gone from the store") from None
+    artefact, path = _stored(request, tool_id, name)
     headers = {"content-security-policy": _SEALED}
     return FileResponse(path, media_type=artefact.media_type, filename=artefact.name, headers=headers)
+
+
+def _stored(request: Request, tool_id: int, name: str) -> tuple[StoredArtefact, FilePath]:
+    artefact, location = _runs(request).artefact_location(tool_id, name)
+    try:
+        return artefact, _service(request).store.path(location)
+    except InputError:
+        raise HTTPException(404, f"the file {name!r} of run {tool_id} is gone from the store") from None
+
+
+@router.get("/runs/{tool_id}/report", response_class=FileResponse, responses={**_MISSING, **_PAGE})
+def show_report(
+    request: Request,
+    tool_id: RunId,
+    ticket: Annotated[str | None, Query(description="In place of a token; 'report-link' gives it.")] = None,
+) -> FileResponse:
+    """Show a run's report: a page that holds all it needs."""
+    _, path = _stored(request, tool_id, _REPORT)
+    headers = {"content-security-policy": _REPORT_RULES}
+    return FileResponse(path, media_type="text/html; charset=utf-8", headers=headers)
+
+
+@router.get("/runs/{tool_id}/report-link", response_model=ReportLink, responses=_MISSING)
+def link_report(request: Request, tool_id: RunId) -> JSONResponse:
+    """Return where a browser finds a run's report; good for an hour where tokens are asked for."""
+    _stored(request, tool_id, _REPORT)
+    path = f"/runs/{tool_id}/report"
+    return JSONResponse(ReportLink(href=f"{path}?ticket={request.app.state.tickets.issue(path)}").to_wire())
 
 
 @router.get("/runs/{tool_id}/export", response_model=ExportDocument, responses=_MISSING)

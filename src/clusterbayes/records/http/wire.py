@@ -9,7 +9,7 @@ from pydantic import Field
 from clusterbayes.records.memberships import MembershipRow
 from clusterbayes.records.record import ClusterModelingTool, WireModel
 
-__all__ = ["Health", "Integer", "MembershipPage", "Problem", "RunPage"]
+__all__ = ["Health", "Integer", "MembershipPage", "Problem", "ReportLink", "RunPage"]
 
 #: What the database's integers hold.
 Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
@@ -43,3 +43,11 @@ class MembershipPage(WireModel):
 
     items: list[MembershipRow]
     offset: int
+
+
+class ReportLink(WireModel):
+    """Where a browser finds a run's report."""
+
+    href: str = Field(
+        description="Address on this server; with a ticket in place of a token where tokens are asked for."
+    )

@@ -16,11 +16,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from clusterbayes.errors import ClusterBayesError, SettingsError
+from clusterbayes.records.database.claims import Claim, InputFile
 from clusterbayes.records.database.engine import Database
-from clusterbayes.records.database.queue import Claim, Ending, InputFile, Queue, RetryRules, Standing
+from clusterbayes.records.database.queue import Ending, Queue, RetryRules, Standing
 from clusterbayes.records.faults import LostRunError, describe_error
 from clusterbayes.records.store import Store
 from clusterbayes.records.worker import child
@@ -122,6 +121,7 @@ class Worker:
             How many runs have ended here.
         """
         prepare(self.job)
+        self._ask(self.queue.prepare)
         try:
             while not self._stopping:
                 claimed = self._fill()
@@ -290,7 +290,7 @@ class Worker:
         """Ask the database; None if it is away."""
         try:
             answer = question()
-        except SQLAlchemyError as error:
+        except Exception as error:
             if not Database.is_outage(error):
                 raise
             if self._away_since is None:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusterbayes.records.database.queue import Claim
+from clusterbayes.records.database.claims import Claim
 from clusterbayes.records.record import STAGES, ErrorMessage
 from clusterbayes.records.worker import child
 from clusterbayes.records.worker.task import Job, Outcome, Task

@@ -23,6 +23,7 @@ from clusterbayes.results.result import FitResult
 __all__ = ["plot_corner"]
 
 _DEFAULT = ("log_age", "mh", "dist_mod", "a_v", "binary_frac_q05", "member_frac")
+_WIDEST = 8.0  # ranges of the draws; bins grow in wider ones
 _MASSES = (0.5, 0.9)  # posterior mass inside the contours
 
 
@@ -32,6 +33,7 @@ def plot_corner(
     names: Sequence[str] | None = None,
     *,
     truths: Mapping[str, float] | None = None,
+    truth_name: str = "truth",
     figure: Figure | None = None,
     title: str | None = None,
 ) -> NDArray[np.object_]:
@@ -44,7 +46,9 @@ def plot_corner(
     names : sequence of str, optional
         Parameters; the astrophysical ones if left out.
     truths : dict of str to float, optional
-        True values, where they are known, drawn as lines.
+        True values, where they are known, or others that are set beside the posterior, drawn as lines.
+    truth_name : str
+        What the key calls them.
     figure : matplotlib Figure, optional
         Where to draw, without axes so far; a new one if left out.
     title : str, optional
@@ -87,7 +91,7 @@ def plot_corner(
             ax.plot(*at, marker="P", ms=6, mfc=ISOCHRONE, mec="white", mew=0.7, zorder=4)
         _draw_truth(ax, names_here, truths, row == column)
         _label(ax, result, names_here, (row, column, n))
-    _explain(figure, result, title, bool(truths))
+    _explain(figure, result, title, truth_name if truths else "")
     return panels
 
 
@@ -97,7 +101,7 @@ def _panels(figure: Figure, draws: NDArray[np.float64], ranges: Sequence[tuple[f
 
     corner.corner(
         draws,
-        bins=_bin_count(len(draws)),
+        bins=[_bin_count(draw, ends) for draw, ends in zip(draws.T, ranges, strict=True)],
         range=ranges,
         fig=figure,
         color=MEMBERS(0.95),
@@ -136,8 +140,11 @@ def _range(draw: NDArray[np.float64], truth: float | None) -> tuple[float, float
     return float(low), float(high)
 
 
-def _bin_count(n_draw: int) -> int:
-    return int(np.clip(2.0 * n_draw ** (1 / 3), 12, 45))
+def _bin_count(draw: NDArray[np.float64], ends: tuple[float, float]) -> int:
+    """Return a number of bins that makes them as fine where a far truth widens the range as where none does."""
+    usual = _range(draw, None)
+    wider = (ends[1] - ends[0]) / (usual[1] - usual[0])
+    return int(np.clip(2.0 * draw.size ** (1 / 3), 12, 45) * min(wider, _WIDEST))
 
 
 def _finish_one(ax: Axes, result: FitResult, name: str) -> None:
@@ -184,14 +191,14 @@ def _label(ax: Axes, result: FitResult, names: tuple[str, str], place: tuple[int
         ax.yaxis.set_label_coords(-0.42, 0.5)
 
 
-def _explain(figure: Figure, result: FitResult, title: str | None, with_truths: bool) -> None:
+def _explain(figure: Figure, result: FitResult, title: str | None, truth_name: str) -> None:
     """Write the title, the key and, where it is due, the warning above the panels."""
     lines = [
         f"{result.n_draw} draws; regions hold 50 and 90 %",
         "bars: median, 16 to 84 %",
         "orange: most probable draw",
     ]
-    lines += ["dashed: truth"] if with_truths else []
+    lines += [f"dashed: {truth_name}"] if truth_name else []
     figure.text(0.975, 0.90, "\n".join(lines), ha="right", va="top", fontsize=9, color=INK, linespacing=1.5)
     if title:
         figure.text(0.11, 0.975, title, ha="left", va="top", fontsize=12, weight="bold")

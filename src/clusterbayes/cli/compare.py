@@ -1,0 +1,124 @@
+"""``clusterbayes compare``: is my slider answer right? One answer, or those of a whole class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clusterbayes.cli.console import error_console, guarded, output_console
+from clusterbayes.cli.options import parse_numbers
+from clusterbayes.errors import SettingsError
+
+if TYPE_CHECKING:
+    from clusterbayes.results import FitResult
+    from clusterbayes.results.compare import Answer
+
+__all__ = ["compare"]
+
+
+@guarded
+def compare(
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="Folder of a fit, or its result.h5.", show_default=False)
+    ],
+    answers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SUMMARY|FOLDER|NAME=VALUE...",
+            help="A summary that Astromancer wrote, a folder of them, or values such as log_age=7.3 (log10 yr), "
+            "distance=1980 (pc), mh=-0.05, ebv=0.2 (mag).",
+            show_default=False,
+        ),
+    ],
+    *,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to draw one answer (.png, .pdf, .svg).", show_default="NAME_compare.png here"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Table to write (.csv, .ecsv, .fits, .vot).", show_default=False
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the table FILE.")] = False,
+) -> None:
+    """Place a by-eye answer inside the posterior: how credible each value is, and how credible all are together.
+
+    The level of a value is the share of the posterior in the smallest central interval that reaches it. The level of
+    all together is the share of the posterior that is more probable than they are: below 90 %, the answer is as good
+    as the data allow one to say.
+
+    [bold]Examples[/]
+
+    [cyan]clusterbayes compare mycluster summary.csv[/]
+
+    [cyan]clusterbayes compare mycluster log_age=7.3 distance=1980 mh=0 ebv=0.2[/]
+
+    [cyan]clusterbayes compare mycluster answers_of_my_class/ --out class.csv[/]
+    """
+    from clusterbayes.cli.show import warn_if_not_converged
+    from clusterbayes.results import FitResult
+    from clusterbayes.results.export import check_output_file
+
+    if out is not None:
+        check_output_file(out, overwrite)
+    fit = FitResult.load(result)
+    warn_if_not_converged(error_console(), fit)
+    alone = _alone(answers)
+    if alone is None:
+        _compare_class(fit, Path(answers[0]), out)
+    else:
+        _compare_one(fit, alone, plot or Path(f"{alone.name or 'answer'}_compare.png".replace("/", "_")), out)
+
+
+def _alone(words: list[str]) -> Answer | None:
+    """Return the answer, if there is one only: values, or a summary of one row."""
+    from clusterbayes.results.compare import Answer, read_summaries
+
+    if all("=" in word and not Path(word).exists() for word in words):
+        return Answer("", parse_numbers(words, "NAME=VALUE", "a parameter and a number, e.g. log_age=7.3"))
+    if len(words) > 1:
+        raise SettingsError(
+            "give one summary, one folder, or values only", value=" ".join(words), remedy="put summaries into a folder"
+        )
+    if Path(words[0]).is_dir():
+        return None
+    answers = read_summaries(words[0])
+    return answers[0] if len(answers) == 1 else None
+
+
+def _compare_one(fit: FitResult, answer: Answer, plot: Path, out: Path | None) -> None:
+    from clusterbayes.cli.show import answer_table
+    from clusterbayes.results.compare import answers_table
+    from clusterbayes.results.compare import compare as place
+    from clusterbayes.results.export import write_table
+    from clusterbayes.results.plots.compare import save_comparison
+
+    console, placed = output_console(), place(fit, answer)
+    console.print(answer_table(placed))
+    console.print(placed.sentence(), markup=False, soft_wrap=True)
+    for note in (*answer.notes, *placed.notes):
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    save_comparison(plot, fit, placed)
+    console.print(f"drawn in {plot}", markup=False, soft_wrap=True)
+    if out is not None:
+        write_table(answers_table([placed.row()]), out)
+
+
+def _compare_class(fit: FitResult, path: Path, out: Path | None) -> None:
+    from clusterbayes.cli.show import class_table
+    from clusterbayes.results.compare import compare_class
+    from clusterbayes.results.export import write_table
+
+    table, console = compare_class(fit, path), output_console()
+    console.print(class_table(table))
+    inside = int((table["level"] <= 0.9).sum())
+    console.print(f"{inside} of {len(table)} answers lie inside the 90 % region.", markup=False)
+    if out is not None:
+        write_table(table, out)
+        error_console().print(f"{len(table)} rows in {out}", markup=False, soft_wrap=True)

@@ -1,0 +1,90 @@
+"""``clusterbayes match``: two tables of one field made one, by position."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.options import parse_number
+from clusterbayes.cli.reading import MapOption, parse_columns
+from clusterbayes.errors import SettingsError
+
+__all__ = ["match"]
+
+
+@guarded
+def match(
+    first: Annotated[Path, typer.Argument(help="Table whose rows are kept, in their order.", show_default=False)],
+    second: Annotated[Path, typer.Argument(help="Table whose columns are added.", show_default=False)],
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Table to write (.ecsv, .csv, .fits, .vot).", show_default=False
+        ),
+    ],
+    radius: Annotated[float, typer.Option(metavar="ARCSEC", help="Largest separation of a pair (arcsec).")] = 1.0,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YEAR,YEAR",
+            help="Epochs of the two tables (Julian years), e.g. 2025.2,2016. Proper motions move the stars from one to "
+            "the other.",
+            show_default="their columns ref_epoch or jd",
+        ),
+    ] = None,
+    column_map: MapOption = [],  # noqa: B006 (typer wants a list, and copies it)
+    column_map_2: Annotated[
+        list[str],
+        typer.Option(
+            "--map-2",
+            metavar="COLUMN=NAME",
+            help="As --map, for the second table. May be repeated.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
+    only_matched: Annotated[
+        bool, typer.Option("--only-matched", help="Leave out rows of the first table that have no partner.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+) -> None:
+    """Match two tables by position: photometry of one beside the parallaxes of the other.
+
+    Pairs are one to one, each star being the other's nearest; those with another star within the radius are counted as
+    ambiguous and marked.
+
+    [bold]Example[/]
+
+    [cyan]clusterbayes match afterglow.csv gaia.csv --epochs 2025.2,2016 --out both.ecsv[/]
+    """
+    from clusterbayes.photometry.crossmatch import match as pair
+    from clusterbayes.photometry.crossmatch import merge, read_catalogue
+    from clusterbayes.results.export import check_output_file, write_table
+
+    check_output_file(out, overwrite)
+    years = _two_years(epochs)
+    one = read_catalogue(first, columns=parse_columns(column_map), epoch=years[0])
+    two = read_catalogue(second, columns=parse_columns(column_map_2), epoch=years[1])
+    pairs = pair(one, two, radius)
+    console = error_console()
+    for note in (*one.notes, *two.notes):
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    console.print(pairs.describe(), markup=False, soft_wrap=True)
+    made = merge(one, two, pairs, only_matched=only_matched)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_table(made, out)
+    console.print(f"{len(made)} rows in {out}", markup=False, soft_wrap=True)
+
+
+def _two_years(text: str | None) -> tuple[float | None, float | None]:
+    if text is None:
+        return None, None
+    form = "two Julian years, e.g. 2025.2,2016; leave one empty if a column says it"
+    one, comma, two = text.partition(",")
+    if not comma:
+        raise SettingsError("two epochs were expected", "--epochs", text, form)
+    read = [parse_number(part, "--epochs", form) if part.strip() else None for part in (one, two)]
+    return read[0], read[1]

@@ -1,0 +1,102 @@
+"""What a reader must know about a posterior beside its numbers.
+
+Some parameters are only what the prior said, some pile up at the end of the grid, where the numbers say as much about
+the grid as about the cluster, and some posteriors have several modes. None of this is an error; all of it is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from clusterbayes.inference.search import Mode
+from clusterbayes.model.parameters import ParameterSet
+from clusterbayes.model.priors import Prior
+
+__all__ = ["at_bounds", "mode_table", "prior_dominated", "remarks"]
+
+_AS_WIDE = 0.9  # of the prior's spread, from which a posterior is no more than the prior
+_PILED = 0.2  # see `at_bounds`
+_BOUNDED = {"log_age": "the grid", "mh": "the grid", "dist_mod": "the prior", "a_v": "the prior"}
+_IN_TABLE = ("log_age", "mh", "dist_mod", "a_v")
+
+
+def prior_dominated(z: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Return the parameters of which the data said nothing: their posterior is as wide as the prior.
+
+    Parameters
+    ----------
+    z : (n_draw, n_dim)
+        Draws in the coordinates in which the prior is a standard normal distribution.
+    names : sequence of str
+    """
+    return [name for name, spread in zip(names, z.std(axis=0), strict=True) if spread > _AS_WIDE]
+
+
+def at_bounds(theta: np.ndarray, names: Sequence[str], priors: Mapping[str, Prior]) -> dict[str, float]:
+    """Return the parameters whose posterior piles up at a bound, and the bound.
+
+    It does so where the distance of the outermost 5 % of the draws from the bound is less than a fifth of what lies
+    between them and the median: 0.08 for a density that falls exponentially from the bound, 0.1 for half a normal
+    distribution, 0.11 for a flat one; more than 0.2 once the maximum lies 1.4 standard deviations inside.
+
+    Parameters
+    ----------
+    theta : (n_draw, n_dim)
+    names : sequence of str
+    priors : mapping of str to Prior
+        Their `low` and `high` are the bounds: those of the grid for age and metallicity.
+    """
+    found = {}
+    for name, column in zip(names, theta.T, strict=True):
+        if name not in _BOUNDED:
+            continue
+        low, median, high = np.percentile(column, [5.0, 50.0, 95.0])
+        for bound, outer in ((priors[name].low, low), (priors[name].high, high)):
+            if abs(outer - bound) < _PILED * abs(median - outer):
+                found[name] = float(bound)
+    return found
+
+
+def mode_table(modes: Sequence[Mode], z: np.ndarray, parameters: ParameterSet) -> list[dict[str, float]]:
+    """Describe the modes that the search found, with the share of the draws that ended near each.
+
+    Parameters
+    ----------
+    modes : sequence of Mode
+    z : (n_draw, n_dim)
+        Draws; each counts for the mode that is nearest by that mode's own covariance.
+    parameters : ParameterSet
+
+    Returns
+    -------
+    list of dict
+        log_age, mh, dist_mod, a_v at the summit, its height `log_prob` and the `share` of the draws.
+    """
+    distance = np.empty((len(modes), len(z)))
+    for k, mode in enumerate(modes):
+        x = np.linalg.solve(np.linalg.cholesky(mode.covariance), (z - mode.z).T)
+        distance[k] = (x**2).sum(axis=0)
+    nearest = distance.argmin(axis=0)
+    rows = []
+    for k, mode in enumerate(modes):
+        values = parameters.unpack(parameters.from_normal(mode.z[None, :]))
+        row = {name: float(values[name][0]) for name in _IN_TABLE}
+        rows.append(row | {"log_prob": mode.log_prob, "share": float((nearest == k).mean())})
+    return rows
+
+
+def remarks(dominated: Sequence[str], bounded: Mapping[str, float], modes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Put into words what `prior_dominated`, `at_bounds` and `mode_table` found."""
+    said = [
+        f"{name} piles up at {bound:g}, the end of {_BOUNDED[name]}: the data may ask for values beyond"
+        for name, bound in bounded.items()
+    ]
+    if dominated:
+        said.append(f"the data say nothing about {', '.join(dominated)}: the posterior is as wide as the prior")
+    if sum(mode["share"] > 0.05 for mode in modes) > 1:
+        shares = ", ".join(f"{m['share']:.0%} at log_age {m['log_age']:.2f}, mh {m['mh']:.2f}" for m in modes)
+        said.append(f"several modes: {shares}")
+    return said

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+from astropy.table import Table
+from unit.photometry.samples import SUMMARY
+from unit.results.synthetic import make_result
+
+
+@pytest.fixture(autouse=True)
+def inside_a_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_result().save(tmp_path_factory.mktemp("results") / "ngc1").parent
+
+
+def test_a_summary_gets_a_sentence_and_a_plot(run, folder, tmp_path):
+    (tmp_path / "summary.csv").write_text(SUMMARY)
+    code, out, _ = run("compare", folder, "summary.csv")
+    assert code == 0
+    assert "NGC 3766: log_age, mh, distance and ebv together lie outside the 99% region" in out
+    assert "note: l is 294.118, not 114.119" in out
+    assert (tmp_path / "NGC 3766_compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_values_on_the_command_line(run, folder, tmp_path):
+    code, out, _ = run("compare", folder, "log_age=9.18", "--plot", "a.svg", "--out", "a.csv")
+    assert code == 0
+    assert "log_age lies inside the 68% region" in out
+    assert (tmp_path / "a.svg").exists()
+    assert Table.read("a.csv")["verdict"][0] == "inside the 68% region"
+
+
+def test_a_class_is_one_table(run, folder, tmp_path):
+    (tmp_path / "class").mkdir()
+    for name in ("ann", "bob"):
+        (tmp_path / "class" / f"{name}.csv").write_text(SUMMARY.replace("NGC 3766", name))
+    code, out, err = run("compare", folder, "class", "--out", "class.csv")
+    assert (code, "2 rows in class.csv" in err) == (0, True)
+    assert "0 of 2 answers lie inside the 90 % region" in out
+    assert list(Table.read("class.csv")["file"]) == ["ann.csv", "bob.csv"]
+    assert list(Table.read("class.csv")["name"]) == ["ann", "bob"]
+    assert run("compare", folder, "class", "--out", "class.csv")[0] == 2  # not replaced by accident
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("log_aeg=9",), "Did you mean log_age"),
+        (("log_age=old",), "a number was expected"),
+        (("nothing.csv",), "file not found"),
+        (("one.csv", "two.csv"), "put summaries into a folder"),
+        (("log_age=9", "--out", "x.doc"), "table format is not known"),
+        (("log_age=9", "--plot", "x.doc"), "picture format is not known"),
+    ],
+)
+def test_mistakes_are_explained(run, folder, tmp_path, words, told):
+    code, _, err = run("compare", folder, *words)
+    assert code == 2
+    assert told in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_summary_given_to_a_reader_is_sent_here(run, tmp_path):
+    (tmp_path / "summary.csv").write_text(SUMMARY)
+    code, _, err = run("fit", "summary.csv", "--out", "x")
+    assert code == 2
+    assert "clusterbayes compare RESULT SUMMARY" in err

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from astropy.table import Table
+
+
+@pytest.fixture(autouse=True)
+def inside_a_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("id,ra,dec,V,V_error\na,10,0,14,0.01\nb,20,0,15,0.01\n")
+    (tmp_path / "b.csv").write_text("star,lon,lat,parallax,parallax_error\n7,10.0001,0,0.5,0.02\n")
+
+
+def test_two_tables_become_one(run):
+    words = ("match", "a.csv", "b.csv", "--map-2", "lon=ra_degs", "--map-2", "lat=dec", "--out", "both.ecsv")
+    code, out, err = run(*words)
+    assert (code, out) == (0, "")
+    assert "1 stars matched, 0 of them ambiguous" in err
+    assert "not matched: 1 (no star of the other table within the radius)" in err
+    assert Table.read("both.ecsv")["parallax"].tolist() == [0.5, None]
+    assert "--overwrite" in run(*words)[2]
+    assert run(*words, "--overwrite", "--only-matched", "--radius", "0.5")[0] == 0
+    assert Table.read("both.ecsv")["id"].tolist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("a.csv", "b.csv", "--out", "x.csv"), "no directions"),
+        (("a.csv", "a.csv", "--out", "x.csv", "--epochs", "2000"), "two epochs were expected"),
+        (("a.csv", "a.csv", "--out", "x.csv", "--epochs", "2000,abc"), "a number was expected"),
+        (("a.csv", "a.csv", "--out", "x.csv", "--radius", "-1"), "not a radius"),
+        (("a.csv", "c.csv", "--out", "x.csv"), "file not found"),
+        (("a.csv", "a.csv", "--out", "x.doc"), "table format is not known"),
+    ],
+)
+def test_mistakes_are_explained(run, tmp_path, words, told):
+    code, _, err = run("match", *words)
+    assert code == 2
+    assert told in err
+    assert {entry.name for entry in tmp_path.iterdir()} == {"a.csv", "b.csv"}
