@@ -361,7 +361,8 @@ def _scales(model: ClusterModel, z: np.ndarray) -> np.ndarray:
     for _ in range(3):
         plus = normal_posterior(model, z[None, :] + np.diag(step))
         minus = normal_posterior(model, z[None, :] - np.diag(step))
-        bend = np.abs(base - 0.5 * (plus + minus))
+        with np.errstate(invalid="ignore"):  # of places that are impossible
+            bend = np.abs(base - 0.5 * (plus + minus))
         bend = np.where(np.isfinite(bend), np.maximum(bend, 1e-6), 100.0)
         step = np.clip(step * np.sqrt(0.5 / bend), 1e-4, 0.7)
     return step
