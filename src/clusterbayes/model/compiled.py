@@ -6,6 +6,7 @@ numba keeps what it compiled in a folder of files, and finds it there the next t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from clusterbayes.model import kernels
 
@@ -14,6 +15,6 @@ __all__ = ["is_compiled"]
 
 def is_compiled() -> bool:
     """Return whether the next evaluation of the likelihood begins at once."""
-    evaluate = kernels.evaluate
+    evaluate: Any = kernels.evaluate  # numba's dispatcher, of whose attributes its types know little
     place = Path(evaluate.stats.cache_path)
     return bool(evaluate.signatures) or any(place.glob(f"*.{evaluate.__name__}-*.nbi"))

@@ -10,7 +10,10 @@ from pathlib import Path
 __all__ = ["PAGES", "ROOT", "Page"]
 
 ROOT = Path(__file__).resolve().parents[3]
-_BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
+#: A fenced block; a comment above it may say why it is not run.
+_BLOCK = re.compile(
+    r"^(?P<skip><!-- not run: [^\n]* -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE
+)
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
 
@@ -29,8 +32,9 @@ class Page:
         return self.path.read_text(encoding="utf-8")
 
     def blocks(self, language: str) -> list[str]:
-        """Code of all fenced blocks in a language, "" for those that name none."""
-        return [match["code"] for match in _BLOCK.finditer(self.text) if match["language"] == language]
+        """Code of all fenced blocks in a language, "" for those that name none; none that is not to be run."""
+        found = _BLOCK.finditer(self.text)
+        return [match["code"] for match in found if match["language"] == language and not match["skip"]]
 
     def commands(self) -> list[list[str]]:
         """Words behind ``clusterbayes`` of every line in a block that calls it."""

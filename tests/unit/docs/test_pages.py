@@ -23,7 +23,10 @@ from clusterbayes.results.export import write_emcee_chain
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 #: What a page takes for granted: objects of the reader's own program.
 GIVEN = {
-    "docs/service.md": "import sqlalchemy\nmetadata, engine = sqlalchemy.MetaData(), sqlalchemy.create_engine('sqlite://')",
+    "docs/samplers.md": "from clusterbayes import FitResult\nresult = FitResult.load('mycluster')",
+    "docs/service.md": (
+        "import sqlalchemy\nmetadata, engine = sqlalchemy.MetaData(), sqlalchemy.create_engine('sqlite://')"
+    ),
 }
 with_code = [page for page in PAGES if page.blocks("python")]
 
@@ -68,6 +71,7 @@ def desk(tmp_path, monkeypatch):
     """A folder with the files that the pages speak of, and a fit that is done at once."""
     real = inspect.signature(clusterbayes.fit_cluster)
     made = make_result(n_member=30, n_field=10, n_unused=3)
+    made.diagnostics["n_ensembles"] = 2
     n_star = len(made.stars)
     made.stars["ra"], made.stars["dec"] = np.linspace(119.4, 119.6, n_star), np.linspace(-60.8, -60.7, n_star)
 
