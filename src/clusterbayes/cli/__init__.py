@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clusterbayes import __version__
-from clusterbayes.cli import demo, export, fit, grid, inspect, service, simulate
+from clusterbayes.cli import demo, export, fit, grid, inspect, picture, service, simulate
 
 __all__ = ["app", "main"]
 
@@ -27,6 +27,8 @@ app.command("inspect", no_args_is_help=True)(inspect.inspect)
 app.command("simulate", no_args_is_help=True)(simulate.simulate)
 app.command("export", no_args_is_help=True)(export.export)
 app.command("derive", no_args_is_help=True)(export.derive)
+app.command("plot", no_args_is_help=True)(picture.plot)
+app.command("report", no_args_is_help=True)(picture.report)
 app.command("demo")(demo.demo)
 app.add_typer(grid.app, name="grid")
 app.command("worker", no_args_is_help=True)(service.worker)

@@ -42,6 +42,7 @@ FILES: dict[str, tuple[str, str]] = {
     "cmd.png": ("image/png", "colour-magnitude diagram with members and isochrones"),
     "hr.png": ("image/png", "Hertzsprung-Russell diagram"),
     "corner.png": ("image/png", "posterior of the main parameters"),
+    "report.html": ("text/html", "the fit in words, numbers and pictures, on one page"),
 }
 
 #: The chain in emcee's layout, left on request only.
@@ -136,7 +137,7 @@ def write_all(
     title: str | None = None,
     keep_chain: bool = False,
 ) -> Path:
-    """Write the summary, the sources, the result and the plots into a folder.
+    """Write the summary, the sources, the result, the plots and the report into a folder.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ def write_all(
         More documents by file name, written as JSON beside the others; `clusterbayes.records.write_outputs` adds
         the record in this way.
     title : str, optional
-        Title of the plots; the name of the input if left out.
+        Title of the plots and the report; the name of the input if left out.
     keep_chain : bool
         Whether to write the chain as ``chain.h5``, too.
 
@@ -176,7 +177,7 @@ def write_all(
         result.save(staging)
         if keep_chain:
             write_emcee_chain(result, staging / CHAIN_FILE)
-        _write_plots(result, staging, title)
+        _write_pictures(result, staging, title)
         for name, document in (documents or {}).items():
             write_json(document, staging / name)
         _move_into_place(staging, folder)
@@ -219,13 +220,15 @@ def write_emcee_chain(result: FitResult, path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def _write_plots(result: FitResult, folder: Path, title: str | None) -> None:
-    from clusterbayes.results.plots import plot_cmd, plot_corner, plot_hr  # matplotlib is only needed here
+def _write_pictures(result: FitResult, folder: Path, title: str | None) -> None:
+    """Write the plots, and the report that shows them among others."""
+    from clusterbayes.results.plots import draw  # matplotlib is only needed here
+    from clusterbayes.results.report import write_report
 
-    axes: dict[str, Any] = {"cmd": plot_cmd(result, title=title), "hr": plot_hr(result, title=title)}
-    axes["corner"] = plot_corner(result, title=title)[0, 0]
-    for name, ax in axes.items():
-        ax.figure.savefig(folder / f"{name}.png")
+    for kind in ("cmd", "hr", "corner"):
+        draw(result, kind, title).savefig(folder / f"{kind}.png")
+    drawn = {kind: (folder / f"{kind}.png").read_bytes() for kind in ("hr", "corner")}
+    write_report(result, folder / "report.html", title=title, drawn=drawn)
 
 
 def _move_into_place(staging: Path, folder: Path) -> None:

@@ -68,8 +68,11 @@ def predicted_members(result: FitResult) -> Prediction:
     mass, observables = _finer(best)
     values = {**(result.provenance.get("fixed") or {}), **result.best}
     settings = result.provenance.get("settings") or {}
-    slopes = [np.array([float(values.get(name, default))]) for name, default in (("alpha_1", 1.3), ("alpha_2", 2.3))]
-    number = number_density(mass, *slopes, str(settings.get("mass_function") or "kroupa"))[0] * np.gradient(mass)
+    alpha_1, alpha_2 = (
+        np.array([float(values.get(name, default))]) for name, default in (("alpha_1", 1.3), ("alpha_2", 2.3))
+    )
+    law = str(settings.get("mass_function") or "kroupa")
+    number = number_density(mass, alpha_1, alpha_2, law)[0] * np.gradient(mass)
     pairs, shares = _pairs(result, mass, observables, float(values.get("q_slope", 0.0)))
     fraction = float(values.get("binary_frac", 0.0))
     points = np.concatenate([observables[None], pairs])
@@ -122,9 +125,7 @@ def _errors(result: FitResult, points: Array) -> Array:
     """Return the errors (n, n_obs) that stars as bright have: running medians of those observed."""
     errors = np.empty_like(points)
     for k, name in enumerate(result.observables):
-        value, error = (
-            np.ma.filled(np.ma.asarray(result.stars[column], dtype=float), np.nan) for column in (name, f"{name}_error")
-        )
+        value, error = _column(result, name), _column(result, f"{name}_error")
         good = np.flatnonzero(np.isfinite(value) & np.isfinite(error) & np.isfinite(result.p_member))
         if not good.size:
             errors[:, k] = 0.0
@@ -133,3 +134,7 @@ def _errors(result: FitResult, points: Array) -> Array:
         middles, typical = (np.array([np.median(column[part]) for part in parts]) for column in (value, error))
         errors[:, k] = np.interp(points[:, k], middles, typical)
     return errors
+
+
+def _column(result: FitResult, name: str) -> Array:
+    return np.ma.filled(np.ma.asarray(result.stars[name], dtype=np.float64), np.nan)

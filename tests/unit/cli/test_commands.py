@@ -16,7 +16,7 @@ from clusterbayes.cli import main
 from clusterbayes.errors import FitCancelled, FitError
 from clusterbayes.model.simulate import SimulatedCluster
 
-ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png"}
+ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png", "report.html"}
 
 
 @pytest.fixture

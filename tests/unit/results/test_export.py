@@ -14,7 +14,7 @@ from unit.results.synthetic import make_result
 from clusterbayes.errors import SettingsError
 from clusterbayes.results import FitResult, export
 
-WRITTEN = {"summary.json", "sources.ecsv", "result.h5", "cmd.png", "hr.png", "corner.png"}
+WRITTEN = {"summary.json", "sources.ecsv", "result.h5", "cmd.png", "hr.png", "corner.png", "report.html"}
 
 
 def names(folder):

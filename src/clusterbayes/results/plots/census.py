@@ -139,11 +139,11 @@ def _draw_law(ax: Axes, result: FitResult, table: Table) -> None:
     if not complete.any() or "alpha_2" not in values:
         return
     settings = result.provenance.get("settings") or {}
-    alpha = [np.array([float(values.get(name, values["alpha_2"]))]) for name in ("alpha_1", "alpha_2")]
+    alpha_1, alpha_2 = (np.array([float(values.get(name, values["alpha_2"]))]) for name in ("alpha_1", "alpha_2"))
     law = str(settings.get("mass_function") or "kroupa")
     edges = np.append(np.asarray(table["low"], dtype=float), float(table["high"][-1]))
     mass = np.geomspace(edges[0], edges[-1], 20 * len(table) + 1)
-    shape = number_density(mass, *alpha, law)[0]
+    shape = number_density(mass, alpha_1, alpha_2, law)[0]
     whole = np.array([np.trapezoid(part, x) for part, x in _cut(shape, mass, len(table))])
     factor = float(np.asarray(table["n_member"])[complete].sum() / whole[complete].sum())
     ax.plot(mass, factor * shape, color=ISOCHRONE, lw=1.3, zorder=3.5, label=f"{law} mass function, scaled")

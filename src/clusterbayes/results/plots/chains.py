@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from clusterbayes.errors import SettingsError
-from clusterbayes.results.plots.style import INK, ISOCHRONE, MEMBERS, new_figure, parameter_label, styled
+from clusterbayes.results.plots.style import DPI, INK, ISOCHRONE, MEMBERS, parameter_label, styled
 from clusterbayes.results.result import FitResult
 
 __all__ = ["autocorrelation", "plot_traces"]
@@ -81,7 +81,10 @@ def plot_traces(
         if name not in result.names:
             raise SettingsError.unknown("sampled parameter", name, result.names)
     chosen = list(names or [name for name in _DEFAULT if name in result.names] or result.names)
-    figure = figure or new_figure(9.6, 0.6 + 1.35 * len(chosen))
+    if figure is None:  # fixed margins: finding them for so many panels would take seconds
+        figure = Figure(figsize=(9.6, 0.9 + 1.3 * len(chosen)), dpi=DPI)
+        edge = 0.45 / (0.9 + 1.3 * len(chosen))
+        figure.subplots_adjust(left=0.11, right=0.985, bottom=1.2 * edge, top=1.0 - 0.8 * edge, hspace=0.1, wspace=0.12)
     panels = figure.subplots(len(chosen), 2, squeeze=False, sharex="col", width_ratios=(2.2, 1.0))
     n_steps, n_walkers, _ = result.chain.shape
     stride = max(1, -(-n_steps // _MOST_STEPS))
@@ -94,6 +97,8 @@ def plot_traces(
             left.plot(steps, path, color=colour, lw=0.4, alpha=0.7, rasterized=True)
         left.set_ylabel(parameter_label(name, result.units.get(name, "")), fontsize=9)
         left.yaxis.set_major_locator(MaxNLocator(3))
+        left.minorticks_off()
+        right.minorticks_off()
         right.plot(autocorrelation(chain), color=MEMBERS(0.9), lw=1.1)
         right.axhline(0.0, color=INK, lw=0.6)
         tau = taus.get(name)

@@ -97,8 +97,7 @@ def observable_extinction(result: FitResult) -> Array:
         If no star has a temperature.
     """
     grid = result.provenance.get("grid") or {}
-    columns = ("log_teff", "log_lum", "mass")
-    teff, lum, mass = (np.ma.filled(np.ma.asarray(result.stars[name], dtype=float), np.nan) for name in columns)
+    teff, lum, mass = (_column(result, name) for name in ("log_teff", "log_lum", "mass"))
     with np.errstate(invalid="ignore", divide="ignore"):
         log_g = np.log10(mass) + 4.0 * teff - lum + _LOG_G
     known = np.isfinite(teff) & np.isfinite(log_g)
@@ -116,6 +115,10 @@ def observable_extinction(result: FitResult) -> Array:
     found = np.tile(np.median(dimming[likely] if likely.any() else dimming, axis=0), (len(teff), 1))
     found[known] = dimming
     return found
+
+
+def _column(result: FitResult, name: str) -> Array:
+    return np.ma.filled(np.ma.asarray(result.stars[name], dtype=np.float64), np.nan)
 
 
 @styled
@@ -164,11 +167,13 @@ def plot_dereddening(
     if likely.any():
         shift = np.median(freed[likely] - seen[likely], axis=0)
         at = (0.86, 0.9)  # of the axes
-        start = ax.transData.inverted().transform(ax.transAxes.transform(at))
+        x, y = ax.transData.inverted().transform(ax.transAxes.transform(at)).tolist()
         style: dict[str, Any] = {"arrowprops": {"arrowstyle": "->", "color": INK, "lw": 1.3}, "zorder": 6}
-        ax.annotate("", xy=start + shift, xytext=start, **style)
+        ax.annotate("", xy=(x + float(shift[0]), y + float(shift[1])), xytext=(x, y), **style)
         words = rf"$A_V = {result.summary()['a_v']['median']:.2f}$ mag"
-        ax.annotate(words, at, xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", ha="center")
+        ax.annotate(
+            words, at, xycoords="axes fraction", xytext=(0, -8), textcoords="offset points", ha="center", va="top"
+        )
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
     ax.legend(loc="lower left", markerscale=1.5)
     write_title(ax, result, title)

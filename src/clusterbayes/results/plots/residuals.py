@@ -36,6 +36,7 @@ __all__ = ["colour_residuals", "plot_cmd_with_residuals", "plot_hess_residuals",
 Array = NDArray[np.float64]
 _FLOOR = 0.02  # mag; the isochrones are not better than this
 _STEP = 0.004  # mag between the points of the densified isochrone
+_HOOK = 1.0  # mag below the turn-off, where nothing bends back
 _SHOWN = 0.5  # mag; residuals beyond this are left out
 
 
@@ -129,7 +130,7 @@ def plot_residuals(
     pairs = [curve for curve in result.curves if curve.kind == "binary"]
     for pair in pairs[:1]:
         main = axes.project(pair.observables)[pair.phase == 0]
-        main = main[np.argmin(main[:, 0]) :] if main[0, 1] < main[-1, 1] else main[: np.argmin(main[:, 0]) + 1]
+        main = main[main[:, 1] > main[np.argmin(main[:, 0]), 1] + _HOOK]
         style: dict[str, Any] = {"color": BINARY, "lw": 1.3, "ls": (0, (4, 2)), "zorder": 2.6}
         ax.plot(colour_residuals(main, line, unit), main[:, 1], **style)
     likely = np.abs(residual[(result.p_member > 0.5) & np.isfinite(residual)])
@@ -215,7 +216,7 @@ def plot_hess_residuals(
     if not (p[known] > 0.5).any():
         raise InputError("no likely member has both a colour and a magnitude", "stars", "p_member")
     edges = _cells(points[known & (p > 0.5)])
-    counts = np.histogram2d(*points[known].T, bins=edges, weights=p[known])[0]
+    counts = np.histogram2d(points[known, 0], points[known, 1], bins=list(edges), weights=p[known])[0]
     expected = _expected(result, axes, edges)
     residual = (counts - expected) / np.sqrt(expected + 1.0)
     residual[(counts < 0.05) & (expected < 0.05)] = np.nan
