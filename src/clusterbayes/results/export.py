@@ -24,6 +24,7 @@ from clusterbayes.errors import SettingsError
 from clusterbayes.results.result import FitResult
 from clusterbayes.results.tables import plain
 from clusterbayes.results.ucd import descriptors
+from clusterbayes.results.writing import write_text
 
 __all__ = [
     "CHAIN_FILE", "FILES", "MEMBER_THRESHOLD", "check_output_folder", "checkpoint_place", "json_text", "sources_table",
@@ -348,18 +349,3 @@ def json_text(document: Any) -> str:
 def write_json(document: Any, path: str | os.PathLike[str]) -> Path:
     """Write a document as standard JSON, all of it or nothing."""
     return write_text(json_text(document), path)
-
-
-def write_text(text: str, path: str | os.PathLike[str]) -> Path:
-    """Write a text, all of it or nothing."""
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return target

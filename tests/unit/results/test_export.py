@@ -112,7 +112,7 @@ def test_failure_leaves_nothing_behind(tmp_path, exists, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("disk on fire")
 
-    monkeypatch.setattr(export, "_write_plots", broken)
+    monkeypatch.setattr(export, "_write_pictures", broken)
     folder = tmp_path / "fit"
     if exists:
         folder.mkdir()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clusterbayes.bands import Observable
-from clusterbayes.errors import SettingsError
+from clusterbayes.errors import BandError, SettingsError
 from clusterbayes.results.result import FitResult
 
 __all__ = ["diagram_data"]
@@ -37,7 +37,7 @@ def diagram_data(result: FitResult) -> dict[str, Any]:
 
     try:
         pairs = find_cmd_pairs(result)
-    except SettingsError:
+    except (BandError, SettingsError):
         pairs = []
     used = np.flatnonzero(np.isfinite(result.p_member))
     values = observed(result)[0][used]

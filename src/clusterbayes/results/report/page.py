@@ -9,12 +9,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from clusterbayes.results.export import write_text
 from clusterbayes.results.report.citing import references
 from clusterbayes.results.report.diagram import diagram_data
 from clusterbayes.results.report.pictures import pictures
 from clusterbayes.results.report.words import parameter_rows, provenance_rows, sentences, verdict, warnings
 from clusterbayes.results.result import FitResult
+from clusterbayes.results.writing import write_text
 
 __all__ = ["report_html", "write_report"]
 
