@@ -20,7 +20,7 @@ import clusterbayes
 from clusterbayes import FitResult
 from clusterbayes.isochrones import IsochroneGrid
 
-FILES = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png"}
+FILES = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png", "report.html"}
 PROMISED = {
     "log_age", "mh", "dist_mod", "distance", "a_v", "ebv", "binary_frac", "binary_frac_q05", "member_frac",
 }  # fmt: skip
@@ -115,7 +115,7 @@ def test_simulate_writes_the_catalogue_and_its_truth(folder, simulated):
     assert (truth["log_age"], truth["dist_mod"], truth["member_frac"], truth["seed"]) == (9.0, 10.0, 0.75, 3)
 
 
-def test_fit_writes_seven_files_and_says_so(fitted):
+def test_fit_writes_its_files_and_says_so(fitted):
     out, done = fitted
     assert names(out) == FILES
     assert done.stdout == ""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clusterbayes import __version__
-from clusterbayes.cli import batch, compare, demo, export, fetch, fit, grid, inspect, match, service, simulate
+from clusterbayes.cli import batch, compare, demo, export, fetch, fit, grid, inspect, match, picture, service, simulate
 
 __all__ = ["app", "main"]
 
@@ -31,6 +31,8 @@ app.command("simulate", no_args_is_help=True)(simulate.simulate)
 app.command("export", no_args_is_help=True)(export.export)
 app.command("derive", no_args_is_help=True)(export.derive)
 app.command("compare", no_args_is_help=True)(compare.compare)
+app.command("plot", no_args_is_help=True)(picture.plot)
+app.command("report", no_args_is_help=True)(picture.report)
 app.command("demo")(demo.demo)
 app.add_typer(grid.app, name="grid")
 app.command("worker", no_args_is_help=True)(service.worker)

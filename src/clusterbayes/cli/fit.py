@@ -314,7 +314,7 @@ def fit(
     Their errors are columns named NAME_error, NAME_err or e_NAME.
 
     DIR gets summary.json, sources.ecsv (every star), result.h5, record.json,
-    cmd.png, hr.png and corner.png.
+    cmd.png, hr.png, corner.png and report.html (all of it on one page).
 
     A fit that was stopped (Ctrl-C) or killed goes on when the same command is run again.
     """

@@ -69,7 +69,7 @@ def write_outputs(
     title: str | None = None,
     keep_chain: bool = False,
 ) -> Path:
-    """Write everything that a fit gives into a folder: summary, sources, result, plots and record.
+    """Write everything that a fit gives into a folder: summary, sources, result, plots, report and record.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def write_outputs(
     overwrite : bool
         Whether a folder that holds files may be written to.
     title : str, optional
-        Title of the plots; the name of the input if left out.
+        Title of the plots and the report; the name of the input if left out.
     keep_chain : bool
         Whether to write the chain in emcee's layout as ``chain.h5``, too.
 

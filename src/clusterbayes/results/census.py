@@ -16,7 +16,15 @@ from clusterbayes.model.binaries import MassRatios
 from clusterbayes.model.imf import mass_function
 from clusterbayes.results.result import FitResult
 
-__all__ = ["hr_table", "luminosity_function", "mass_function_table", "mean_mass_ratio", "star_mass_range", "total_mass"]
+__all__ = [
+    "hr_table",
+    "luminosity_function",
+    "mass_function_table",
+    "mean_mass_ratio",
+    "number_density",
+    "star_mass_range",
+    "total_mass",
+]
 
 _Array = NDArray[np.float64]
 
@@ -145,7 +153,7 @@ def mean_mass_ratio(law: str, slope: _Array) -> _Array:
     return np.asarray((share * 0.5 * (nodes[1:] + nodes[:-1])).sum(axis=1) / share.sum(axis=1))
 
 
-def _density(mass: _Array, alpha_1: _Array, alpha_2: _Array, law: str) -> _Array:
+def number_density(mass: _Array, alpha_1: _Array, alpha_2: _Array, law: str) -> _Array:
     """Return dN/dM (n_draw, n_mass), 1 at the break of the law."""
     shape = mass_function(law)
     x = mass[None, :] / shape.mass_break
@@ -162,7 +170,9 @@ def _density(mass: _Array, alpha_1: _Array, alpha_2: _Array, law: str) -> _Array
 def _integral(low: float, high: float, power: int, alpha_1: _Array, alpha_2: _Array, law: str) -> _Array:
     """Integrate M^power dN/dM between two masses (n_draw,), by the trapezium rule in log M."""
     mass = np.geomspace(low, high, _N_MASS)
-    return np.asarray(np.trapezoid(_density(mass, alpha_1, alpha_2, law) * mass ** (power + 1), np.log(mass), axis=1))
+    return np.asarray(
+        np.trapezoid(number_density(mass, alpha_1, alpha_2, law) * mass ** (power + 1), np.log(mass), axis=1)
+    )
 
 
 def total_mass(

@@ -24,6 +24,7 @@ from clusterbayes.errors import SettingsError
 from clusterbayes.results.result import FitResult
 from clusterbayes.results.tables import plain
 from clusterbayes.results.ucd import descriptors
+from clusterbayes.results.writing import write_text
 
 __all__ = [
     "CHAIN_FILE", "FILES", "MEMBER_THRESHOLD", "check_output_file", "check_output_folder", "checkpoint_place",
@@ -43,6 +44,7 @@ FILES: dict[str, tuple[str, str]] = {
     "cmd.png": ("image/png", "colour-magnitude diagram with members and isochrones"),
     "hr.png": ("image/png", "Hertzsprung-Russell diagram"),
     "corner.png": ("image/png", "posterior of the main parameters"),
+    "report.html": ("text/html", "the fit in words, numbers and pictures, on one page"),
 }
 
 #: The chain in emcee's layout, left on request only.
@@ -165,7 +167,7 @@ def write_all(
     title: str | None = None,
     keep_chain: bool = False,
 ) -> Path:
-    """Write the summary, the sources, the result and the plots into a folder.
+    """Write the summary, the sources, the result, the plots and the report into a folder.
 
     Parameters
     ----------
@@ -179,7 +181,7 @@ def write_all(
         More documents by file name, written as JSON beside the others; `clusterbayes.records.write_outputs` adds
         the record in this way.
     title : str, optional
-        Title of the plots; the name of the input if left out.
+        Title of the plots and the report; the name of the input if left out.
     keep_chain : bool
         Whether to write the chain as ``chain.h5``, too.
 
@@ -205,7 +207,7 @@ def write_all(
         result.save(staging)
         if keep_chain:
             write_emcee_chain(result, staging / CHAIN_FILE)
-        _write_plots(result, staging, title)
+        _write_pictures(result, staging, title)
         for name, document in (documents or {}).items():
             write_json(document, staging / name)
         _move_into_place(staging, folder)
@@ -248,13 +250,15 @@ def write_emcee_chain(result: FitResult, path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def _write_plots(result: FitResult, folder: Path, title: str | None) -> None:
-    from clusterbayes.results.plots import plot_cmd, plot_corner, plot_hr  # matplotlib is only needed here
+def _write_pictures(result: FitResult, folder: Path, title: str | None) -> None:
+    """Write the plots, and the report that shows them among others."""
+    from clusterbayes.results.plots import draw  # matplotlib is only needed here
+    from clusterbayes.results.report import write_report
 
-    axes: dict[str, Any] = {"cmd": plot_cmd(result, title=title), "hr": plot_hr(result, title=title)}
-    axes["corner"] = plot_corner(result, title=title)[0, 0]
-    for name, ax in axes.items():
-        ax.figure.savefig(folder / f"{name}.png")
+    for kind in ("cmd", "hr", "corner"):
+        draw(result, kind, title).savefig(folder / f"{kind}.png")
+    drawn = {kind: (folder / f"{kind}.png").read_bytes() for kind in ("hr", "corner")}
+    write_report(result, folder / "report.html", title=title, drawn=drawn)
 
 
 def _move_into_place(staging: Path, folder: Path) -> None:
@@ -377,18 +381,3 @@ def json_text(document: Any) -> str:
 def write_json(document: Any, path: str | os.PathLike[str]) -> Path:
     """Write a document as standard JSON, all of it or nothing."""
     return write_text(json_text(document), path)
-
-
-def write_text(text: str, path: str | os.PathLike[str]) -> Path:
-    """Write a text, all of it or nothing."""
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return target

@@ -15,7 +15,7 @@ from unit.results.synthetic import TRUTH, make_result
 from clusterbayes.errors import FitCancelled, FitError
 from clusterbayes.model.simulate import SimulatedCluster
 
-ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png"}
+ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png", "report.html"}
 
 
 def names(folder):

@@ -10,7 +10,7 @@ from clusterbayes.errors import FitError, SettingsError
 from clusterbayes.records import ClusterModelingTool, ResultDocument, failed_record, write_failure, write_outputs
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
-ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png"}
+ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png", "report.html"}
 
 
 def names(folder):

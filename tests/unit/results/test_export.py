@@ -14,7 +14,7 @@ from unit.results.synthetic import make_result
 from clusterbayes.errors import SettingsError
 from clusterbayes.results import FitResult, export
 
-WRITTEN = {"summary.json", "sources.ecsv", "result.h5", "cmd.png", "hr.png", "corner.png"}
+WRITTEN = {"summary.json", "sources.ecsv", "result.h5", "cmd.png", "hr.png", "corner.png", "report.html"}
 
 
 def names(folder):
@@ -112,7 +112,7 @@ def test_failure_leaves_nothing_behind(tmp_path, exists, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("disk on fire")
 
-    monkeypatch.setattr(export, "_write_plots", broken)
+    monkeypatch.setattr(export, "_write_pictures", broken)
     folder = tmp_path / "fit"
     if exists:
         folder.mkdir()

@@ -31,7 +31,7 @@ from clusterbayes.results.plots.style import (
 )
 from clusterbayes.results.result import FitResult
 
-__all__ = ["CmdAxes", "cmd_axes", "find_cmd_axes", "plot_cmd"]
+__all__ = ["CmdAxes", "axis_label", "cmd_axes", "find_cmd_axes", "find_cmd_pairs", "observed", "plot_cmd"]
 
 # Blue band, red band, and the magnitude they are drawn against, best first.
 _CUSTOM = (
@@ -94,6 +94,40 @@ def find_cmd_axes(result: FitResult, colour: str | None = None, magnitude: str |
         If the fitted observables don't determine what is asked for.
     """
     return cmd_axes(tuple(parse_observable(name) for name in result.observables), colour, magnitude)
+
+
+def find_cmd_pairs(result: FitResult, most: int = 6) -> list[CmdAxes]:
+    """Find several colour-magnitude diagrams of a fit: the usual one, then every colour over the same magnitude.
+
+    Parameters
+    ----------
+    result : FitResult
+        Its observables are used.
+    most : int
+        How many at most; colours of neighbouring bands come before those of distant ones.
+
+    Returns
+    -------
+    list of CmdAxes
+        At least one.
+
+    Raises
+    ------
+    SettingsError
+        If the fitted observables make no colour and magnitude.
+    """
+    usual = find_cmd_axes(result)
+    observables = tuple(parse_observable(name) for name in result.observables)
+    fitted = {band for observable in observables for band in observable.bands}
+    ordered = sorted(fitted, key=lambda band: BANDS[band].wavelength)
+    pairs = [(ordered[i], ordered[i + step]) for step in range(1, len(ordered)) for i in range(len(ordered) - step)]
+    found = [usual]
+    for blue, red in pairs:
+        colour = parse_observable(f"{blue}-{red}")
+        weights = _express(colour, observables)
+        if colour.name != usual.colour.name and weights is not None:
+            found.append(CmdAxes(colour, usual.magnitude, weights, usual.magnitude_weights))
+    return found[:most]
 
 
 def cmd_axes(observables: Sequence[Observable], colour: str | None = None, magnitude: str | None = None) -> CmdAxes:
@@ -165,6 +199,7 @@ def plot_cmd(
     colour: str | None = None,
     magnitude: str | None = None,
     title: str | None = None,
+    details: bool = True,
 ) -> Axes:
     """Draw the colour-magnitude diagram.
 
@@ -178,6 +213,8 @@ def plot_cmd(
         The axes, for instance "V-I" and "V"; chosen by custom if left out.
     title : str, optional
         Title; the name of the input if left out.
+    details : bool
+        Whether parameters, legend and colour bar are drawn; a panel among others does without.
 
     Returns
     -------
@@ -191,15 +228,16 @@ def plot_cmd(
     if ax is None:
         ax = new_figure(6.6, 7.2).subplots()
     _set_limits(ax, points, result.p_member)
-    draw_members(ax, points[:, 0], points[:, 1], result, outliers=True)
+    draw_members(ax, points[:, 0], points[:, 1], result, outliers=True, scale=details)
     draw_curves(ax, result, lambda curve: axes.project(curve.observables), binaries=True, on_top=True)
     _draw_limit(ax, axes, result)
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
     curves = [axes.project(curve.observables) for curve in result.curves if curve.kind == "best"]
     first, second = free_corners(ax, np.vstack([points[result.p_member > 0.5], *curves]))[:2]
     _draw_typical_errors(ax, points, axes.errors(errors), at_right=(0.0, 0.0) in (first, second))
-    write_parameters(ax, result, ("log_age", "mh", "dist_mod", "a_v"), first)
-    write_key(ax, second)
+    if details:
+        write_parameters(ax, result, ("log_age", "mh", "dist_mod", "a_v"), first)
+        write_key(ax, second)
     write_title(ax, result, title)
     warn_if_not_converged(ax, result)
     return ax

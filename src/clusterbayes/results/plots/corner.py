@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from clusterbayes.errors import SettingsError
+from clusterbayes.model.priors import parse_prior
 from clusterbayes.results.plots.style import DPI, INK, ISOCHRONE, MEMBERS, OUTLIER, parameter_label, styled, value_text
 from clusterbayes.results.result import FitResult
 
@@ -159,7 +160,18 @@ def _finish_one(ax: Axes, result: FitResult, name: str) -> None:
     ax.fill_between(inside, np.interp(inside, centres, counts), color=MEMBERS(0.65), lw=0, alpha=0.75)
     ax.axvline(row["median"], color=MEMBERS(1.0), lw=1.0)
     ax.set_ylim(0, counts.max() * 1.12)
+    _draw_prior(ax, result, name, float(np.trapezoid(counts, centres)))
     ax.set_title(f"${value_text(row['median'], row['q16'], row['q84'])}$", fontsize=9.5, weight="normal", loc="center")
+
+
+def _draw_prior(ax: Axes, result: FitResult, name: str, area: float) -> None:
+    """Draw the prior density on the scale of the posterior's, over the range that is shown."""
+    spec = (result.provenance.get("priors") or {}).get(name)
+    if spec is None:
+        return  # derived parameters have none of their own
+    x = np.linspace(*ax.get_xlim(), 300)
+    density = np.exp(parse_prior(spec).log_pdf(x))
+    ax.plot(x, area * density, color=INK, lw=1.0, ls=(0, (1.5, 1.5)), zorder=1.5, scalex=False, scaley=False)
 
 
 def _draw_truth(ax: Axes, names: tuple[str, str], truths: Mapping[str, float], alone: bool) -> None:
@@ -197,6 +209,7 @@ def _explain(figure: Figure, result: FitResult, title: str | None, truth_name: s
         f"{result.n_draw} draws; regions hold 50 and 90 %",
         "bars: median, 16 to 84 %",
         "orange: most probable draw",
+        "dotted: prior",
     ]
     lines += [f"dashed: {truth_name}"] if truth_name else []
     figure.text(0.975, 0.90, "\n".join(lines), ha="right", va="top", fontsize=9, color=INK, linespacing=1.5)

@@ -32,6 +32,7 @@ from clusterbayes.results.result import Curve, FitResult
 __all__ = ["plot_hr"]
 
 _MASSES = (0.2, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)  # Msun, marked along the main sequence
+_LABEL_HEIGHT = 0.035  # of the axes
 _TEMPERATURES = (2500, 3000, 4000, 5000, 6000, 8000, 10000, 15000, 20000, 30000, 40000)  # K
 
 
@@ -60,7 +61,7 @@ def plot_hr(result: FitResult, ax: Axes | None = None, *, title: str | None = No
     likely = result.p_member > 0.5
     _set_limits(ax, x, y, likely if likely.any() else np.isfinite(x))
     _draw_spreads(ax, np.stack([x, y, x_std, y_std], axis=1)[likely], result.p_member[likely])
-    draw_members(ax, x, y, result, outliers=False)
+    draw_members(ax, x, y, result)
     draw_curves(ax, result, _points, binaries=False, on_top=False)
     for curve in result.curves:
         if curve.kind == "best":
@@ -117,7 +118,8 @@ def _mark_masses(ax: Axes, curve: Curve) -> None:
     (right, left), (low, high) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
     for wanted in _MASSES:
         x, y = (float(np.interp(wanted, mass, values[main])) for values in (curve.log_teff, curve.log_lum))
-        if mass[0] < wanted < mass[-1] and right < x < left and low < y < high:
+        inset = _LABEL_HEIGHT * (high - low)  # a label below its mark stays inside
+        if mass[0] < wanted < mass[-1] and right < x < left and low + inset < y < high:
             ax.plot(x, y, "o", ms=4.2, mfc="white", mec=INK, mew=0.9, zorder=4.5)
             beside: dict[str, Any] = {
                 "xytext": (-7, -7),

@@ -185,9 +185,15 @@ def draw_curves(
 
 
 def draw_members(
-    ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], result: FitResult, *, outliers: bool
+    ax: Axes,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    result: FitResult,
+    *,
+    outliers: bool = False,
+    scale: bool = True,
 ) -> None:
-    """Draw the used stars, coloured by membership probability, with a colour bar.
+    """Draw the used stars, coloured by membership probability.
 
     Parameters
     ----------
@@ -199,6 +205,8 @@ def draw_members(
         Holds the probabilities.
     outliers : bool
         Whether stars that are outliers rather than not are marked.
+    scale : bool
+        Whether a colour bar says what the colours mean.
     """
     p = result.p_member
     shown = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & np.isfinite(p))
@@ -218,6 +226,8 @@ def draw_members(
                 "lw": 1.0,
             }
             ax.scatter(x[odd], y[odd], zorder=4, label=f"outliers ({len(odd)})", **marker)
+    if not scale:
+        return
     bar = ax.figure.colorbar(dots, ax=ax, pad=0.015, fraction=0.04, aspect=36)
     bar.set_label("membership probability")
     bar.outline.set_linewidth(0.6)

@@ -1,0 +1,277 @@
+"""Each picture shows what it says: artists, labels, limits, and numbers that can be worked out otherwise."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from unit.results.synthetic import TRUTH, make_result
+
+from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.results.plots import (
+    KINDS,
+    draw,
+    plot_cmd_with_residuals,
+    plot_cmds,
+    plot_corner,
+    plot_dereddening,
+    plot_hess_residuals,
+    plot_hr,
+    plot_luminosity_function,
+    plot_mass_function,
+    plot_membership,
+    plot_motions,
+    plot_parallaxes,
+    plot_sky,
+    plot_traces,
+)
+from clusterbayes.results.plots.chains import autocorrelation
+from clusterbayes.results.plots.cmd import find_cmd_pairs
+from clusterbayes.results.plots.membership import expected_purity
+from clusterbayes.results.plots.panels import observable_extinction
+from clusterbayes.results.plots.residuals import colour_residuals
+from clusterbayes.results.plots.style import save_figure
+
+CENTRE, MOTION = (150.0, 20.0), (-2.0, -4.0)
+
+
+def with_sky(result, seed=1):
+    """Add places, motions and parallaxes: members gather about `CENTRE` and `MOTION`."""
+    rng = np.random.default_rng(seed)
+    n, member = len(result.stars), np.nan_to_num(result.p_member) > 0.5
+    wide, narrow = rng.uniform(-0.5, 0.5, (2, n)), 0.05 * rng.normal(size=(2, n))
+    result.stars["ra"], result.stars["dec"] = np.array(CENTRE)[:, None] + np.where(member, narrow, wide)
+    motion = np.array(MOTION)[:, None] + np.where(member, 0.2, 4.0) * rng.normal(size=(2, n))
+    result.stars["pmra"], result.stars["pmdec"] = motion
+    result.stars["parallax"] = 1000.0 / TRUTH["distance"] + 0.05 * rng.normal(size=n)
+    result.stars["parallax_error"] = np.full(n, 0.05)
+    return result
+
+
+@pytest.fixture(scope="module")
+def result():
+    return with_sky(make_result())
+
+
+def places(collection):
+    return np.ma.getdata(collection.get_offsets())
+
+
+def words(ax):
+    return {text.get_text() for text in ax.get_legend().get_texts()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_picture_can_be_drawn_and_leaves_the_settings_alone(result, kind):
+    before = dict(matplotlib.rcParams)
+    figure = draw(result, kind, "mine")
+    figure.savefig("/dev/null", format="png", dpi=40)
+    assert dict(matplotlib.rcParams) == before
+    assert "mine" in {text.get_text() for ax in figure.axes for text in (ax.title, ax._left_title)} | {
+        text.get_text() for text in figure.texts
+    }
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_pictures_are_written_in_each_form(result, tmp_path, ending):
+    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
+    assert save_figure(draw(result, "membership"), tmp_path / f"p.{ending}").read_bytes().startswith(start)
+
+
+def test_unknown_kinds_are_refused(result):
+    with pytest.raises(SettingsError, match="corner"):
+        draw(result, "cornre")
+
+
+@pytest.mark.parametrize("kind", ["parallax", "motions", "sky"])
+def test_what_the_table_lacks_is_said(kind):
+    with pytest.raises(InputError, match="the stars have no"):
+        draw(make_result(n_member=20, n_field=5), kind)
+
+
+def test_residuals_are_colours_beside_the_line():
+    line = np.array([[0.5, 10.0], [1.5, 12.0], [np.nan, np.nan], [3.0, 5.0], [3.0, 4.0]])
+    along = np.array([2.0, -1.0]) / np.sqrt(5.0)  # away from the first piece, redder and brighter
+    points = np.array([[1.0, 11.0] + 0.05 * along, [1.0, 11.0] - 0.05 * along, [3.1, 4.5], [np.nan, 11.0]])
+    found = colour_residuals(points, line, np.ones(2))
+    assert found[:2] == pytest.approx([0.1 / np.sqrt(5), -0.1 / np.sqrt(5)], abs=0.004)
+    assert found[2] == pytest.approx(0.1, abs=1e-9)
+    assert np.isnan(found[3])
+
+
+def test_members_lie_about_the_isochrone_and_binaries_beside_it(result):
+    left, right = plot_cmd_with_residuals(result)
+    assert left.get_ylim() == right.get_ylim()
+    assert right.get_xlabel().endswith("minus isochrone [mag]")
+    stars = next(c for c in right.collections if c.get_array() is not None)
+    residual = places(stars)[:, 0][stars.get_array() > 0.9]
+    assert abs(np.median(residual)) < 0.05
+    assert (residual > 0.05).sum() > 3 * (residual < -0.05).sum()
+
+
+def test_panels_for_every_colour(result):
+    assert [axes.colour.name for axes in find_cmd_pairs(result)] == [
+        "Gaia_BP-Gaia_RP", "Gaia_BP-Gaia_G", "Gaia_G-Gaia_RP",
+    ]  # fmt: skip
+    panels = plot_cmds(result)
+    assert len(panels) == 3
+    assert all(ax.yaxis_inverted() and ax.get_legend() is None for ax in panels)
+    assert len(plot_cmds(result, [("G-RP", "BP")])) == 1
+    assert len(find_cmd_pairs(make_result(("B", "V"), n_member=20, n_field=5))) == 1
+
+
+def test_purity_and_completeness_are_those_of_the_lists():
+    p = np.array([0.1, 0.4, 0.8, 1.0, np.nan])
+    purity, completeness = expected_purity(p, np.array([0.0, 0.4, 0.9, 1.5]))
+    assert purity[:3] == pytest.approx([2.3 / 4, 2.2 / 3, 1.0])
+    assert completeness == pytest.approx([1.0, 2.2 / 2.3, 1.0 / 2.3, 0.0])
+    assert np.isnan(purity[3])
+
+
+def test_membership_bars_hold_every_star_once(result):
+    ax = plot_membership(result)
+    heights = sum(bar.get_height() for bars in ax.containers for bar in bars)
+    p = result.p_member[np.isfinite(result.p_member)]
+    assert heights == pytest.approx(p.size)
+    assert sum(bar.get_height() for bar in ax.containers[0]) == pytest.approx(p.sum())
+    assert len(ax.figure.axes[-1].lines) == 2
+
+
+def test_hess_residuals_are_small_for_the_right_model_and_large_for_a_wrong_one(result):
+    def cells(drawn):
+        mesh = next(c for c in plot_hess_residuals(drawn).collections if isinstance(c, QuadMesh))
+        return np.ma.filled(mesh.get_array().astype(float), np.nan).ravel()
+
+    shifted = make_result()
+    for name in ("Gaia_BP", "Gaia_RP"):  # 0.3 mag redder than the isochrone
+        shifted.stars[name] = shifted.stars[name] + (0.3 if name == "Gaia_BP" else 0.0)
+    right, wrong = (np.nansum(cells(drawn) ** 2) for drawn in (result, shifted))
+    assert wrong > 2.0 * right
+
+
+def test_traces(result):
+    panels = plot_traces(result, ["mh", "a_v"])
+    assert panels.shape == (2, 2)
+    assert len(panels[0, 0].lines) == 12
+    assert panels[0, 0].lines[0].get_ydata() == pytest.approx(result.chain[:, 0, result.names.index("mh")])
+    assert any("tau" in text.get_text() for text in panels[0, 1].texts)
+    with pytest.raises(SettingsError, match="sampled parameter"):
+        plot_traces(result, ["distance"])
+
+
+def test_autocorrelation_of_a_known_process():
+    """An autoregressive walk forgets by a factor of 0.8 a step; one that stands still says nothing."""
+    rng = np.random.default_rng(5)
+    walk = np.zeros((4000, 8))
+    for step in range(1, len(walk)):
+        walk[step] = 0.8 * walk[step - 1] + rng.normal(size=8)
+    found = autocorrelation(np.hstack([walk, np.ones((4000, 1))]))
+    # standard error of each lag: sqrt((1 + 2 * 0.64 / 0.36) / 32000) = 0.012
+    assert found[:6] == pytest.approx(0.8 ** np.arange(6), abs=0.04)
+    assert np.isnan(autocorrelation(np.ones((50, 4)))).all()
+
+
+def test_parallaxes_with_the_band_of_the_distance(result):
+    ax = plot_parallaxes(result)
+    low, high = ax.get_ylim()
+    assert low < 1000.0 / TRUTH["distance"] < high
+    (line,) = (line for line in ax.lines if "distance" in str(line.get_label()))
+    assert line.get_ydata()[0] == pytest.approx(1000.0 / np.median(result.draws["distance"]), rel=1e-3)
+
+
+def test_motions_about_the_mean_of_the_members(result):
+    ax = plot_motions(result)
+    (cross,) = (line for line in ax.lines if "mean" in str(line.get_label()))
+    assert np.ravel(cross.get_data()) == pytest.approx(MOTION, abs=5 * 0.2 / np.sqrt(280))
+    (ring,) = (patch for patch in ax.patches if isinstance(patch, Circle))
+    assert ring.radius == pytest.approx(0.4, rel=0.2)
+    assert ax.xaxis_inverted()
+
+
+def test_the_sky_with_centre_and_radius():
+    placed = with_sky(make_result(), seed=2)
+    placed.provenance["settings"].update(center=[*CENTRE], radius=0.4)
+    ax = plot_sky(placed)
+    assert ax.xaxis_inverted()
+    rings = {patch.get_label(): patch.radius for patch in ax.patches if isinstance(patch, Circle)}
+    assert rings["radius of the fit: 0.4°"] == 0.4
+    half = next(radius for name, radius in rings.items() if name.startswith("half of the members"))
+    # half of a Gaussian in two dimensions lies within 1.18 standard deviations (narrower in right ascension)
+    assert half == pytest.approx(1.18 * 0.05, rel=0.2)
+
+
+def test_a_star_to_the_east_is_drawn_at_the_left_of_the_centre():
+    placed = with_sky(make_result(n_member=30, n_field=0, n_outlier=0, n_unused=0))
+    placed.provenance["settings"].update(center=[0.0, 60.0], radius=1.0)
+    placed.stars["ra"], placed.stars["dec"] = np.full(30, 0.2), np.full(30, 60.0)  # across 0 h, 0.1 deg away
+    stars = next(c for c in plot_sky(placed).collections if c.get_array() is not None)
+    assert places(stars)[0] == pytest.approx([0.1, 0.0], abs=2e-4)
+
+
+def test_counts_by_magnitude_and_mass(result):
+    ax = plot_luminosity_function(result, width=1.0)
+    assert "members in 1 mag" in ax.get_ylabel()
+    assert words(ax) >= {"inside the sample's limits"}
+    ax = plot_mass_function(result)
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    nobody = make_result(n_member=0, n_field=3, n_outlier=0)
+    nobody.stars["p_member"] = np.zeros(len(nobody.stars))
+    with pytest.raises(InputError, match="nothing to count"):
+        plot_luminosity_function(nobody)
+
+
+def test_the_law_has_as_many_stars_as_the_complete_bins(result):
+    from clusterbayes.results.census import mass_function_table
+
+    result.provenance["fixed"].update(alpha_2=2.3)
+    ax = plot_mass_function(result)
+    (law,) = (line for line in ax.lines if "mass function" in str(line.get_label()))
+    table = mass_function_table(result)
+    mass, density = law.get_data()
+    total = 0.0
+    for row in table[table["complete"]]:
+        inside = np.geomspace(row["low"], row["high"], 400)
+        total += np.trapezoid(np.interp(inside, mass, density), inside)
+    assert total == pytest.approx(table["n_member"][table["complete"]].sum(), rel=1e-2)
+
+
+def test_dereddening_makes_stars_bluer_and_brighter(result):
+    shift = observable_extinction(result)
+    assert shift.shape == (len(result.stars), 3)
+    a_v = result.summary()["a_v"]["median"]
+    assert np.all((shift > 0.4 * a_v) & (shift < 1.3 * a_v))
+    assert (shift[:, 1] > shift[:, 2]).all()  # BP more than RP
+    ax = plot_dereddening(result)
+    grey, coloured = ax.collections[:2]
+    moved = np.median(places(coloured), axis=0) - np.median(places(grey), axis=0)
+    assert (moved < 0).all()
+    assert "as seen" in words(ax)
+
+
+def test_the_corner_plot_shows_the_prior_at_its_true_height(result):
+    panels = plot_corner(result, ["mh", "a_v"])
+    dotted = [line for line in panels[0, 0].lines if line.get_linestyle() == ":" or line.is_dashed()]
+    assert len(dotted) == 1
+    x, density = dotted[0].get_data()
+    centre = density[np.argmin(np.abs(x))]
+    edge = density[np.argmin(np.abs(x - 0.15))]
+    assert edge / centre == pytest.approx(np.exp(-0.5 * (0.15 / 0.2) ** 2), rel=0.02)  # normal(0, 0.2)
+    assert all(line.get_linestyle() != ":" for line in panels[1, 1].lines)  # a_v has none here
+
+
+def test_masses_in_the_hr_diagram_are_labelled_inside(result):
+    ax = plot_hr(result)
+    low, high = ax.get_ylim()
+    labels = [text for text in ax.texts if "M_" in text.get_text()]
+    assert len(labels) >= 4
+    assert all(low + 0.03 * (high - low) < text.xy[1] < high for text in labels)
+
+
+def test_plots_draw_on_the_axes_that_they_are_given(result):
+    for function in (plot_membership, plot_hess_residuals, plot_parallaxes, plot_motions, plot_sky,
+                     plot_luminosity_function, plot_mass_function, plot_dereddening):  # fmt: skip
+        ax = Figure().subplots()
+        assert function(result, ax) is ax
