@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clusterbayes import __version__
-from clusterbayes.cli import batch, compare, demo, export, fetch, fit, grid, inspect, match, service, simulate
+from clusterbayes.cli import batch, compare, demo, export, fetch, fit, grid, inspect, match, service, simulate, validate
 
 __all__ = ["app", "main"]
 
@@ -33,6 +33,7 @@ app.command("derive", no_args_is_help=True)(export.derive)
 app.command("compare", no_args_is_help=True)(compare.compare)
 app.command("demo")(demo.demo)
 app.add_typer(grid.app, name="grid")
+app.add_typer(validate.validate_app, name="validate")
 app.command("worker", no_args_is_help=True)(service.worker)
 app.command("serve", no_args_is_help=True)(service.serve)
 app.add_typer(service.database_app, name="database")
