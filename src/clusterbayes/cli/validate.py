@@ -104,3 +104,97 @@ def benchmark(
     said = write_benchmark(outcomes, out)
     _show("Benchmark", [(v["what"], f"{v['value']:.3f}", v["bound"], _verdict(v["holds"])) for v in said])
     error_console().print(f"Written to {out}", markup=False, soft_wrap=True)
+
+
+@validate_app.command("sbc", no_args_is_help=True)
+@guarded
+def sbc(
+    *,
+    out: OutOption,
+    n: Annotated[int, typer.Option("--n", min=1, metavar="N", help="Clusters in DIR afterwards.")] = 300,
+    regime: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="all, few-stars, many-stars, clean, crowded, young, old, or learned-field."),
+    ] = "all",
+    simulate_with: Annotated[str, typer.Option(metavar="NAME|FILE", help="Isochrones of the simulation.")] = "parsec",
+    fit_with: Annotated[str, typer.Option(metavar="NAME|FILE", help="Isochrones of the fit.")] = "parsec",
+    model_error: Annotated[
+        Literal["none", "terms", "default"],
+        typer.Option(
+            help="none: no errors of the isochrones; terms: floors and colours drawn and sampled; default: as in "
+            "'clusterbayes fit', whose likelihood is coarsened and can't pass when the models are right."
+        ),
+    ] = "none",
+    mass_function: Annotated[str, typer.Option(help="As in 'clusterbayes fit', for simulation and fit.")] = "kroupa",
+    binary_law: Annotated[str, typer.Option(help="As in 'clusterbayes fit', for simulation and fit.")] = "flat",
+    error_factor: Annotated[
+        float, typer.Option(min=0.01, help="Multiply the listed errors before the fit: 0.5 has to fail.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the whole experiment.")] = 1,
+    steps: StepsOption = 3000,
+    workers: WorkersOption = None,
+) -> None:
+    """Simulate clusters from the prior, fit them, and see whether truths lie evenly among the draws.
+
+    [bold]Examples[/]
+
+    [cyan]clusterbayes validate sbc --out sbc --n 300[/]
+
+    [cyan]clusterbayes validate sbc --out wrong --n 150 --simulate-with mist --fit-with parsec --model-error default[/]
+
+    Run it again with a larger N to go on. DIR gets README.md and what 'validate coverage' writes.
+    """
+    from clusterbayes.validation.regimes import regime as named
+    from clusterbayes.validation.sbc import Experiment, run_sbc
+
+    experiment = Experiment(
+        regime=named(regime),
+        simulate_with=simulate_with,
+        fit_with=fit_with,
+        model_error=model_error,
+        laws={"mass_function": mass_function, "binary_law": binary_law},
+        error_factor=error_factor,
+        sampling={"max_steps": steps},
+        seed=seed,
+    )
+    with _lines() as tell:
+        run_sbc(experiment, out, n, n_workers=workers, tell=tell)
+    _judge(out, shrunk=False, matched=None)
+
+
+@validate_app.command("coverage", no_args_is_help=True)
+@guarded
+def coverage(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of 'clusterbayes validate sbc'.")],
+    *,
+    shrunk: Annotated[
+        bool, typer.Option("--shrunk", help="Judge draws drawn together by two about their median: has to fail.")
+    ] = False,
+    matched: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The matched experiment, to compare widths with.", show_default=False),
+    ] = None,
+) -> None:
+    """Judge simulated and fitted clusters: coverage, ranks and the joint check, with bands that perfect code keeps.
+
+    [bold]Example[/]
+
+    [cyan]clusterbayes validate coverage sbc --shrunk[/]
+    """
+    _judge(folder, shrunk=shrunk, matched=matched)
+
+
+def _judge(folder: Path, *, shrunk: bool, matched: Path | None) -> None:
+    from clusterbayes.validation.coverage_page import write_coverage
+
+    judgement = write_coverage(folder, shrunk=shrunk, matched=matched)[0]
+    rows = []
+    for row in judgement.coverage:
+        band = f"{row['low']:.3f} to {row['high']:.3f}"
+        what = f"{row['parameter']} in {100 * row['level']:.0f} % intervals"
+        rows.append((what, f"{row['share']:.3f}", band, _verdict(bool(row["holds"]))))
+    for row in judgement.ranks:
+        bound = f"above {row['threshold']:.5f}"
+        rows.append((f"{row['parameter']}: rank test p", f"{row['p']:.4f}", bound, _verdict(bool(row["holds"]))))
+    _show(f"Coverage over {judgement.n} clusters", rows)
+    error_console().print(f"Written to {folder}", markup=False, soft_wrap=True)

@@ -136,8 +136,9 @@ def fit_cluster(
         are set aside, and the densities are normalised within.
     positions : bool
         Whether the distances of the stars from `center` tell members from field stars.
-    model_error : {"default", "none"}
-        Whether floors, zero points and colour discrepancies of the models are sampled, or zero.
+    model_error : {"default", "none", "terms"}
+        Whether floors, zero points and colour discrepancies of the models are sampled, or zero. ``terms`` samples them
+        and lets every star count fully, as only a simulation with known terms deserves.
     priors : mapping, optional
         Parameter name to prior, for instance ``{"mh": "normal(0, 0.2)"}``.
     fixed : mapping, optional
@@ -190,8 +191,8 @@ def fit_cluster(
 
     watch = Watch(display, cancel, remedy=lambda: _to_go_on(checkpoint))
 
-    if model_error not in ("default", "none"):
-        raise SettingsError(f"model_error={model_error!r} must be 'default' or 'none'")
+    if model_error not in ("default", "none", "terms"):
+        raise SettingsError(f"model_error={model_error!r} must be 'default', 'none' or 'terms'")
     check_extinction_law(extinction_law, r_v)
     with closing(display), beating(watch.beat):
         watch.stage("ingest")
@@ -210,7 +211,7 @@ def fit_cluster(
         laws = {"mass_law": mass_function, "binary_law": binary_law}
         parameters = _parameters(chosen, grid, model_error, priors, fixed, laws)
         model = _build(
-            chosen, grid, parameters, exact=model_error == "none", n_threads=n_threads, counts=counts, **laws
+            chosen, grid, parameters, exact=model_error != "default", n_threads=n_threads, counts=counts, **laws
         )
         settings = {
             "center": center, "radius": radius, "mag_limit": mag_limit, "proper_motion": chosen.pm_priors is not None,
@@ -388,7 +389,7 @@ def _parameters(
         bands=photometry.bands,
         parallax_zero_point=(photometry.parallax_zero_point or "raw") if has_parallax else None,
         zero_point_error=photometry.zero_point_error,
-        model_error=model_error == "default",
+        model_error=model_error != "none",
         pm_priors=chosen.pm_priors,
         radius=None if chosen.circle is None else chosen.circle[2],
         certified_floor=certified_floor(grid.metadata) or 0.0,

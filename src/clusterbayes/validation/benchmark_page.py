@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from clusterbayes.results.export import write_table, write_text
 from clusterbayes.validation.benchmark import PARAMETERS, benchmark_table, verdicts
-from clusterbayes.validation.pages import markdown_table
+from clusterbayes.validation.pages import markdown_table, verdict
 
 __all__ = ["write_benchmark"]
 
@@ -48,11 +48,11 @@ def _page(table: Table, said: Sequence[Mapping[str, Any]], failed: Sequence[Mapp
     yield "# Fits of real clusters against reference values\n"
     yield (
         f"{len(table)} catalogues of {len(set(table['cluster'])) if len(table) else 0} clusters, all fitted with"
-        " the same settings (settings.json). Fit: posterior median and standard deviation. Clusters with several catalogues"
-        " count once.\n"
+        " the same settings (settings.json). Fit: posterior median and standard deviation. Clusters with several"
+        " catalogues count once.\n"
     )
     if len(table):
-        rows = [(v["what"], f"{v['value']:.3f}", v["bound"], _verdict(v["holds"])) for v in said]
+        rows = [(v["what"], f"{v['value']:.3f}", v["bound"], verdict(v["holds"])) for v in said]
         yield from markdown_table(("what", "value", "bound", ""), rows)
         yield "\n![Fit minus reference of every catalogue](benchmark.png)\n"
         yield from markdown_table(("catalogue", "stars", *PARAMETERS, "s", ""), [_row(row) for row in table])
@@ -69,7 +69,3 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     ]
     state = "" if row["converged"] else "not converged"
     return (str(row["file"]), str(row["n_star"]), *cells, f"{row['seconds']:.0f}", state)
-
-
-def _verdict(holds: bool | None) -> str:
-    return {True: "holds", False: "**does not hold**", None: ""}[holds]
