@@ -24,7 +24,7 @@ CONFIDENCE = 0.99
 #: Name of the joint check among the parameters.
 JOINT = "joint"
 
-_N_PERFECT = 100_000
+_N_PERFECT = 40_000
 _SEED = 3
 _ECDF_BINS = 50
 _TEST_BINS = 20

@@ -273,16 +273,26 @@ def places_of_truth(draws: np.ndarray, truth: np.ndarray, rng: np.random.Generat
     -------
     list of float
         One place for each parameter, and last the joint one: the share of draws that are closer to a random point than
-        the truth is (TARP; Lemos et al. 2023, arXiv:2302.03026). The point is drawn about the median with the spread of
-        the draws, and distances are in units of these spreads.
+        the truth is (TARP; Lemos et al. 2023, arXiv:2302.03026). Distances are in units of the spread in each direction
+        and the point is a standard normal one in them; both come from draws and truth together, so that neither is
+        favoured however few draws there are.
     """
     n_draw, n_dim = draws.shape
-    median, spread = np.median(draws, axis=0), draws.std(axis=0)
-    spread = np.where(spread > 0.0, spread, 1.0)
-    point = median + spread * rng.normal(size=n_dim)
-    distance = (((draws - point) / spread) ** 2).sum(axis=1)
-    of_truth = float((((truth - point) / spread) ** 2).sum())
-    below = [*(draws < truth).sum(axis=0), (distance < of_truth).sum()]
-    same = [*(draws == truth).sum(axis=0), (distance == of_truth).sum()]
+    white = _whitened(np.vstack([draws, truth]))
+    distance = ((white - rng.normal(size=n_dim)) ** 2).sum(axis=1)
+    below = [*(draws < truth).sum(axis=0), (distance[:-1] < distance[-1]).sum()]
+    same = [*(draws == truth).sum(axis=0), (distance[:-1] == distance[-1]).sum()]
     share = rng.random(n_dim + 1)
     return [float((b + u * (1 + e)) / (n_draw + 1)) for b, e, u in zip(below, same, share, strict=True)]
+
+
+def _whitened(points: np.ndarray) -> np.ndarray:
+    """Bring points (n, n_dim) to mean 0 and unit covariance; with few points, or flat ones, each axis by itself."""
+    centred = points - points.mean(axis=0)
+    spread = centred.std(axis=0)
+    centred = centred / np.where(spread > 0.0, spread, 1.0)
+    n, n_dim = points.shape
+    if n < 3 * n_dim or not (spread > 0.0).all():
+        return centred
+    size, axes = np.linalg.eigh(centred.T @ centred / n)
+    return centred @ axes / np.sqrt(np.maximum(size, 1e-6))
