@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from clusterbayes.cli.console import error_console, guarded, output_console
+from clusterbayes.errors import SettingsError
 
 __all__ = ["validate_app"]
 
@@ -198,3 +199,90 @@ def _judge(folder: Path, *, shrunk: bool, matched: Path | None) -> None:
         rows.append((f"{row['parameter']}: rank test p", f"{row['p']:.4f}", bound, _verdict(bool(row["holds"]))))
     _show(f"Coverage over {judgement.n} clusters", rows)
     error_console().print(f"Written to {folder}", markup=False, soft_wrap=True)
+
+
+@validate_app.command("ppc", no_args_is_help=True)
+@guarded
+def ppc(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of 'clusterbayes fit', or a result.h5.")],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Keep the checks as JSON.", show_default=False),
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="The isochrones of the fit, if they have moved.", show_default=False),
+    ] = None,
+    replicas: Annotated[int, typer.Option(min=100, metavar="N", help="Simulated catalogues.")] = 600,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulations.")] = 1,
+) -> None:
+    """Check one fit: whether the catalogue looks like those that the fitted model makes.
+
+    [bold]Example[/]
+
+    [cyan]clusterbayes validate ppc mycluster[/]
+    """
+    from clusterbayes.bands import parse_observable
+    from clusterbayes.isochrones import IsochroneGrid
+    from clusterbayes.results.export import write_json
+    from clusterbayes.results.result import FitResult
+    from clusterbayes.validation.predictive import QUALITY, check_fit, checks_document, quality_of
+
+    result = FitResult.load(folder)
+    known = result.provenance["grid"]
+    bands = tuple(dict.fromkeys(band for name in result.observables for band in parse_observable(name).bands))
+    isochrones = IsochroneGrid.load(
+        grid or known["name"], bands=bands, law=known["extinction_law"] or "tables", r_v=known["r_v"]
+    )
+    checks = check_fit(result, isochrones, n_replicas=replicas, seed=seed)
+    _show("Checks", [(check.title, f"p = {check.p:.3f}", "", check.about) for check in checks])
+    quality = quality_of(checks)
+    output_console().print(f"\n{quality}: {QUALITY[quality]}", soft_wrap=True)
+    if out is not None:
+        write_json(checks_document(checks), out)
+
+
+@validate_app.command("average", no_args_is_help=True)
+@guarded
+def average(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders of 'clusterbayes fit': one table, other isochrones.")
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Keep the averages as JSON.", show_default=False),
+    ] = None,
+) -> None:
+    """Combine fits of one table with several families of isochrones, by stacking and with equal weights.
+
+    [bold]Example[/]
+
+    [cyan]clusterbayes validate average m67-parsec m67-mist m67-dartmouth[/]
+
+    The error within families and that between them are given apart.
+    """
+    from clusterbayes.results.export import write_json
+    from clusterbayes.results.result import FitResult
+    from clusterbayes.validation.averaging import average_fits
+
+    fits: dict[str, FitResult] = {}
+    for folder in folders:
+        fit = FitResult.load(folder)
+        name = str(fit.provenance["grid"]["name"])
+        if name in fits:
+            raise SettingsError("two fits have the same isochrones", str(folder), name, remedy="give each family once")
+        fits[name] = fit
+    document = {}
+    for method in ("stacking", "equal"):
+        made = average_fits(fits, method=method)
+        document[method] = {"weights": made.weights, "parameters": made.parameters}
+        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in made.weights.items())
+        rows = [
+            (name, f"{row['mean']:.4f} {row['unit']}", f"± {row['statistical']:.4f} ± {row['family']:.4f}", "")
+            for name, row in made.parameters.items()
+        ]
+        _show(f"{method}: {weights}; errors within and between families", rows)
+    if out is not None:
+        write_json(document, out)

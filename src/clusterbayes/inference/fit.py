@@ -41,6 +41,7 @@ from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
 from clusterbayes.model.cluster import DEFAULT_TOLERANCE, ClusterModel, StarProperties
 from clusterbayes.model.compiled import is_compiled
 from clusterbayes.model.completeness import Completeness
+from clusterbayes.model.leave_one_out import log_predictive
 from clusterbayes.model.parameters import ParameterSet, default_priors, unit_of
 from clusterbayes.model.priors import Prior
 from clusterbayes.model.selection import NO_LIMIT, Selection
@@ -432,7 +433,8 @@ def _summarize(
     best = dict(zip(parameters.names, map(float, theta[best_row]), strict=True))
     best.update({name: float(v[0]) for name, v in _derived(model, theta[best_row : best_row + 1]).items()})
     picked = np.unique(np.linspace(0, flat.shape[0] - 1, _STAR_DRAWS).astype(int))
-    stars = _star_table(chosen.photometry, model.star_properties(flat[picked]))
+    predicted = log_predictive(model.log_density(flat[picked]), model.power)
+    stars = _star_table(chosen.photometry, model.star_properties(flat[picked]), predicted)
     curves = _curves(model, theta[best_row], flat[picked[:: max(1, picked.size // _FAN)]])
     selection = chosen.selection
     verdict = chain.convergence
@@ -487,7 +489,7 @@ def _derived(model: ClusterModel, theta: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _star_table(photometry: Photometry, stars: StarProperties) -> Table:
+def _star_table(photometry: Photometry, stars: StarProperties, predicted: np.ndarray) -> Table:
     """One row for every input row: what each star is, and what was used of it."""
     n = photometry.n_input
     table = Table({"id": np.asarray(photometry.input_ids).astype(str)})
@@ -496,6 +498,8 @@ def _star_table(photometry: Photometry, stars: StarProperties) -> Table:
         column = np.full(n, np.nan)
         column[photometry.input_row] = getattr(stars, name)
         table[name] = column
+    table["log_predictive"] = np.full(n, np.nan)
+    table["log_predictive"][photometry.input_row] = predicted
     table["used"] = np.isin(np.arange(n), photometry.input_row)
     table["drop_reason"] = np.asarray(photometry.drop_reason).astype(str)
     for a, observable in enumerate(photometry.observables):

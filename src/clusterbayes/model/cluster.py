@@ -367,6 +367,14 @@ class ClusterModel:
         p = weights[:, :, :2].sum(axis=2) / weights.sum(axis=2)
         return self._unsort(p)
 
+    def log_density(self, theta: np.ndarray) -> np.ndarray:
+        """Log density of each star at θ (n_walkers, n_dim), plain also where the likelihood is coarsened.
+
+        Shape (n_walkers, n_star).
+        """
+        _, weights, *_ = self._run(self.parameters.unpack(theta), weights=True, moments=False)
+        return self._unsort(np.log(weights.sum(axis=2)))
+
     def star_properties(self, theta: np.ndarray) -> StarProperties:
         """Membership, mass, mass ratio, temperature and luminosity of each star, averaged over draws θ.
 

@@ -6,7 +6,7 @@ sight. Both pass through the same magnitude limits. The demo, the tests and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from clusterbayes.model.field import FieldDensity
 from clusterbayes.model.imf import draw_masses
 from clusterbayes.model.selection import NO_LIMIT, parse_limits
 
-__all__ = ["SimulatedCluster", "photometric_error", "simulate_cluster"]
+__all__ = ["SimulatedCluster", "photometric_error", "simulate_cluster", "true_members"]
 
 # Error at the bright end [mag], magnitude at which the photon noise is 0.01 mag: after Gaia EDR3 and a 0.5 m telescope.
 _NOISE = {"Gaia_G": (0.0028, 20.5), "Gaia_BP": (0.0030, 16.6), "Gaia_RP": (0.0040, 17.0)}
@@ -192,6 +192,46 @@ def simulate_cluster(
     if positions:
         truth |= {"ra": _CENTRE[0], "dec": _CENTRE[1], "radius": _RADIUS, "scale_radius": _SCALE_RADIUS}
     return SimulatedCluster(table, truth)
+
+
+def true_members(
+    n: int,
+    cluster: Mapping[str, float],
+    details: Details,
+    *,
+    grid: IsochroneGrid,
+    bands: Sequence[str],
+    faintest: tuple[str, float],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw members of any brightness, without errors.
+
+    Parameters
+    ----------
+    n : int
+    cluster : mapping
+        `log_age` [log10(yr)], `mh` [dex], `dist_mod` and `a_v` [mag], `binary_frac`.
+    details : Details
+    grid : IsochroneGrid
+    bands : sequence of str
+        Canonical names.
+    faintest : (str, float)
+        A band and the magnitude to which the sample is to be complete; stars well beyond it may be missing.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (n, n_band)
+        Apparent magnitudes [mag].
+
+    Raises
+    ------
+    SettingsError
+        If no star of the cluster is as bright.
+    """
+    band, limit = faintest
+    sky = _Sky(grid, bands, (list(bands).index(band), -NO_LIMIT, limit), details, rng)
+    return sky.members(n, *(cluster[name] for name in ("log_age", "mh", "dist_mod", "a_v", "binary_frac")))["true"]
 
 
 def _add_motions(

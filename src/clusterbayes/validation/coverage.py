@@ -151,10 +151,10 @@ def critical_deviation(n: int, shares: np.ndarray, n_sets: int) -> float:
 
 
 def _p_even(column: np.ndarray) -> float:
-    """Chance of counts in even bins to be as uneven as these (chi square); NaN where there are too few."""
+    """Chance of counts in even bins to be as uneven as these (chi square; Kolmogorov and Smirnov where too few)."""
     bins = min(_TEST_BINS, column.size // _PER_BIN)
-    if bins < 2:
-        return float("nan")
+    if bins < 5:
+        return float(stats.kstest(column, "uniform").pvalue)
     counts = np.histogram(column, bins=bins, range=(0.0, 1.0))[0]
     return float(stats.chisquare(counts).pvalue)
 
