@@ -11,7 +11,21 @@ from typing import Annotated
 import typer
 
 from clusterbayes import __version__
-from clusterbayes.cli import batch, compare, demo, export, fetch, fit, grid, inspect, match, picture, service, simulate
+from clusterbayes.cli import (
+    batch,
+    compare,
+    demo,
+    export,
+    fetch,
+    fit,
+    grid,
+    inspect,
+    match,
+    picture,
+    service,
+    simulate,
+    validate,
+)
 
 __all__ = ["app", "main"]
 
@@ -35,6 +49,7 @@ app.command("plot", no_args_is_help=True)(picture.plot)
 app.command("report", no_args_is_help=True)(picture.report)
 app.command("demo")(demo.demo)
 app.add_typer(grid.app, name="grid")
+app.add_typer(validate.validate_app, name="validate")
 app.command("worker", no_args_is_help=True)(service.worker)
 app.command("serve", no_args_is_help=True)(service.serve)
 app.add_typer(service.database_app, name="database")

@@ -41,6 +41,7 @@ from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
 from clusterbayes.model.cluster import DEFAULT_TOLERANCE, ClusterModel, StarProperties
 from clusterbayes.model.compiled import is_compiled
 from clusterbayes.model.completeness import Completeness
+from clusterbayes.model.leave_one_out import log_predictive
 from clusterbayes.model.parameters import ParameterSet, default_priors, unit_of
 from clusterbayes.model.priors import Prior
 from clusterbayes.model.selection import NO_LIMIT, Selection
@@ -136,8 +137,9 @@ def fit_cluster(
         are set aside, and the densities are normalised within.
     positions : bool
         Whether the distances of the stars from `center` tell members from field stars.
-    model_error : {"default", "none"}
-        Whether floors, zero points and colour discrepancies of the models are sampled, or zero.
+    model_error : {"default", "none", "terms"}
+        Whether floors, zero points and colour discrepancies of the models are sampled, or zero. ``terms`` samples them
+        and lets every star count fully, as only a simulation with known terms deserves.
     priors : mapping, optional
         Parameter name to prior, for instance ``{"mh": "normal(0, 0.2)"}``.
     fixed : mapping, optional
@@ -190,8 +192,8 @@ def fit_cluster(
 
     watch = Watch(display, cancel, remedy=lambda: _to_go_on(checkpoint))
 
-    if model_error not in ("default", "none"):
-        raise SettingsError(f"model_error={model_error!r} must be 'default' or 'none'")
+    if model_error not in ("default", "none", "terms"):
+        raise SettingsError(f"model_error={model_error!r} must be 'default', 'none' or 'terms'")
     check_extinction_law(extinction_law, r_v)
     with closing(display), beating(watch.beat):
         watch.stage("ingest")
@@ -210,7 +212,7 @@ def fit_cluster(
         laws = {"mass_law": mass_function, "binary_law": binary_law}
         parameters = _parameters(chosen, grid, model_error, priors, fixed, laws)
         model = _build(
-            chosen, grid, parameters, exact=model_error == "none", n_threads=n_threads, counts=counts, **laws
+            chosen, grid, parameters, exact=model_error != "default", n_threads=n_threads, counts=counts, **laws
         )
         settings = {
             "center": center, "radius": radius, "mag_limit": mag_limit, "proper_motion": chosen.pm_priors is not None,
@@ -388,7 +390,7 @@ def _parameters(
         bands=photometry.bands,
         parallax_zero_point=(photometry.parallax_zero_point or "raw") if has_parallax else None,
         zero_point_error=photometry.zero_point_error,
-        model_error=model_error == "default",
+        model_error=model_error != "none",
         pm_priors=chosen.pm_priors,
         radius=None if chosen.circle is None else chosen.circle[2],
         certified_floor=certified_floor(grid.metadata) or 0.0,
@@ -431,7 +433,8 @@ def _summarize(
     best = dict(zip(parameters.names, map(float, theta[best_row]), strict=True))
     best.update({name: float(v[0]) for name, v in _derived(model, theta[best_row : best_row + 1]).items()})
     picked = np.unique(np.linspace(0, flat.shape[0] - 1, _STAR_DRAWS).astype(int))
-    stars = _star_table(chosen.photometry, model.star_properties(flat[picked]))
+    predicted = log_predictive(model.log_density(flat[picked]), model.power)
+    stars = _star_table(chosen.photometry, model.star_properties(flat[picked]), predicted)
     curves = _curves(model, theta[best_row], flat[picked[:: max(1, picked.size // _FAN)]])
     selection = chosen.selection
     verdict = chain.convergence
@@ -486,7 +489,7 @@ def _derived(model: ClusterModel, theta: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _star_table(photometry: Photometry, stars: StarProperties) -> Table:
+def _star_table(photometry: Photometry, stars: StarProperties, predicted: np.ndarray) -> Table:
     """One row for every input row: what each star is, and what was used of it."""
     n = photometry.n_input
     table = Table({"id": np.asarray(photometry.input_ids).astype(str)})
@@ -495,6 +498,8 @@ def _star_table(photometry: Photometry, stars: StarProperties) -> Table:
         column = np.full(n, np.nan)
         column[photometry.input_row] = getattr(stars, name)
         table[name] = column
+    table["log_predictive"] = np.full(n, np.nan)
+    table["log_predictive"][photometry.input_row] = predicted
     table["used"] = np.isin(np.arange(n), photometry.input_row)
     table["drop_reason"] = np.asarray(photometry.drop_reason).astype(str)
     for a, observable in enumerate(photometry.observables):

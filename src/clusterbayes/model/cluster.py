@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from clusterbayes.bands import Observable, observable_matrix, resolve_band
+from clusterbayes.bands import Observable, observable_matrix
 from clusterbayes.errors import FitError, InputError, SettingsError
 from clusterbayes.heartbeat import beat
 from clusterbayes.isochrones import IsochroneGrid
@@ -22,6 +22,7 @@ from clusterbayes.model import kernels
 from clusterbayes.model.astrometry import pm_variance
 from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
 from clusterbayes.model.cuts import LimitColumns, measured_in, share_inside
+from clusterbayes.model.discrepancy import colour_pattern
 from clusterbayes.model.imf import mass_function
 from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet
 from clusterbayes.model.selection import ErrorCurve, Selection
@@ -366,6 +367,14 @@ class ClusterModel:
         p = weights[:, :, :2].sum(axis=2) / weights.sum(axis=2)
         return self._unsort(p)
 
+    def log_density(self, theta: np.ndarray) -> np.ndarray:
+        """Log density of each star at θ (n_walkers, n_dim), plain also where the likelihood is coarsened.
+
+        Shape (n_walkers, n_star).
+        """
+        _, weights, *_ = self._run(self.parameters.unpack(theta), weights=True, moments=False)
+        return self._unsort(np.log(weights.sum(axis=2)))
+
     def star_properties(self, theta: np.ndarray) -> StarProperties:
         """Membership, mass, mass ratio, temperature and luminosity of each star, averaged over draws θ.
 
@@ -514,10 +523,6 @@ class ClusterModel:
         parts = [grid.m_ini[..., None], grid.log_teff[..., None], grid.log_lum[..., None]]
         for c in columns:
             parts += [grid.mags[..., c, None], grid.ext[..., c, :]]
-        wavelength = np.log([resolve_band(band).wavelength for band in self.bands])
-        fitted = wavelength[: len(self.observed.bands)]
-        span = np.ptp(fitted)
-        pattern = (np.mean([fitted.min(), fitted.max()]) - wavelength) / (span if span > 0 else 1.0)
         matrix = observable_matrix(self.observed.observables, self.bands)
         added = np.eye(len(self.bands))[[self.bands.index(band) for band in self._cut.added]]
         return kernels.Sequence(
@@ -525,7 +530,7 @@ class ClusterModel:
             matrix=np.ascontiguousarray(np.concatenate([matrix, added])),
             q_nodes=np.array(self.mass_ratios.nodes),
             knots=np.array(list(COLOUR_KNOTS)),
-            pattern=pattern,
+            pattern=colour_pattern(self.bands, len(self.observed.bands)),
             n_fitted=matrix.shape[0],
             imf=np.array([self.mass_law.mass_break, self.mass_law.centre, self.mass_law.width]),
             limits=self.selection.limits(self.error_curve),

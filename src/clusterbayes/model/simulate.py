@@ -6,7 +6,7 @@ sight. Both pass through the same magnitude limits. The demo, the tests and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,13 @@ from clusterbayes.bands import resolve_band
 from clusterbayes.errors import SettingsError
 from clusterbayes.isochrones import Isochrone, IsochroneGrid
 from clusterbayes.model.binaries import MassRatios
+from clusterbayes.model.details import Details
+from clusterbayes.model.discrepancy import colour_shift
+from clusterbayes.model.field import FieldDensity
 from clusterbayes.model.imf import draw_masses
 from clusterbayes.model.selection import NO_LIMIT, parse_limits
 
-__all__ = ["SimulatedCluster", "photometric_error", "simulate_cluster"]
+__all__ = ["SimulatedCluster", "photometric_error", "simulate_cluster", "true_members"]
 
 # Error at the bright end [mag], magnitude at which the photon noise is 0.01 mag: after Gaia EDR3 and a 0.5 m telescope.
 _NOISE = {"Gaia_G": (0.0028, 20.5), "Gaia_BP": (0.0030, 16.6), "Gaia_RP": (0.0040, 17.0)}
@@ -82,6 +85,8 @@ def simulate_cluster(
     parallax: bool = False,
     proper_motion: bool = False,
     positions: bool = False,
+    details: Details | None = None,
+    field_density: FieldDensity | None = None,
 ) -> SimulatedCluster:
     """Simulate the catalogue of a cluster with field stars.
 
@@ -107,13 +112,18 @@ def simulate_cluster(
     alpha : tuple of float
         Slopes of the mass function below and above 0.5 Msun.
     floor : float
-        Scatter beyond the listed errors [mag].
+        Scatter of members beyond the listed errors [mag].
     parallax : bool
         Add parallaxes and their errors, zero point applied.
     proper_motion : bool
         Add proper motions, their errors and correlations.
     positions : bool
         Add right ascension and declination in a circle: a Plummer profile for members, field stars evenly spread.
+    details : Details, optional
+        Further parameters; then `alpha` and `floor` are not read.
+    field_density : FieldDensity, optional
+        Where field stars are drawn from, instead of the crude disc: its columns are the magnitudes in `bands`, that of
+        the limit first.
 
     Returns
     -------
@@ -138,10 +148,16 @@ def simulate_cluster(
         grid = IsochroneGrid.load(grid, bands=names)
     rng = np.random.default_rng(seed)
     limits = (names.index(limit_band), bright, faint)
-    sky = _Sky(grid, names, limits, floor, rng)
-    members = sky.collect(n_members, lambda n: sky.members(n, log_age, mh, dist_mod, a_v, binary_frac, alpha))
-    field = sky.collect(n_field, lambda n: sky.field(n, dist_mod))
-    stars = {key: np.concatenate([members[key], field[key]]) for key in members}
+    details = details or Details(alpha=alpha, floor=dict.fromkeys(names, floor))
+    sky = _Sky(grid, names, limits, details, rng)
+    n_outliers = int(rng.binomial(n_members, details.outlier_frac)) if details.outlier_frac > 0.0 else 0
+    members = sky.collect(n_members - n_outliers, lambda n: sky.members(n, log_age, mh, dist_mod, a_v, binary_frac))
+    if field_density is None:
+        field = sky.collect(n_field, lambda n: sky.field(n, dist_mod))
+    else:
+        field = sky.collect(n_field, lambda n: sky.drawn_field(n, field_density))
+    outliers = sky.outliers(n_outliers, np.concatenate([members["observed"], field["observed"]]), dist_mod)
+    stars = {key: np.concatenate([members[key], outliers[key], field[key]]) for key in members}
     order = rng.permutation(n_members + n_field)
     table = Table({"id": [f"star_{i + 1:05d}" for i in range(order.size)]})
     for b, name in enumerate(names):
@@ -164,8 +180,9 @@ def simulate_cluster(
     truth = {
         "log_age": log_age, "mh": mh, "dist_mod": dist_mod, "distance": 10.0 ** (dist_mod / 5 + 1), "a_v": a_v,
         "ebv": a_v / grid.r_v, "binary_frac": binary_frac,
-        "binary_frac_q05": binary_frac * float(MassRatios().share_above(0.5, np.zeros(1))[0]),
-        "member_frac": n_members / (n_members + n_field), "alpha_1": alpha[0], "alpha_2": alpha[1], "floor": floor,
+        "binary_frac_q05": binary_frac * float(sky.ratios.share_above(0.5, np.array([details.q_slope]))[0]),
+        "member_frac": n_members / (n_members + n_field), "alpha_1": details.alpha[0], "alpha_2": details.alpha[1],
+        "floor": max(details.floor.values(), default=0.0),
         "n_members": n_members, "n_field": n_field, "seed": seed,
     }  # fmt: skip
     if proper_motion:
@@ -175,6 +192,46 @@ def simulate_cluster(
     if positions:
         truth |= {"ra": _CENTRE[0], "dec": _CENTRE[1], "radius": _RADIUS, "scale_radius": _SCALE_RADIUS}
     return SimulatedCluster(table, truth)
+
+
+def true_members(
+    n: int,
+    cluster: Mapping[str, float],
+    details: Details,
+    *,
+    grid: IsochroneGrid,
+    bands: Sequence[str],
+    faintest: tuple[str, float],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw members of any brightness, without errors.
+
+    Parameters
+    ----------
+    n : int
+    cluster : mapping
+        `log_age` [log10(yr)], `mh` [dex], `dist_mod` and `a_v` [mag], `binary_frac`.
+    details : Details
+    grid : IsochroneGrid
+    bands : sequence of str
+        Canonical names.
+    faintest : (str, float)
+        A band and the magnitude to which the sample is to be complete; stars well beyond it may be missing.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (n, n_band)
+        Apparent magnitudes [mag].
+
+    Raises
+    ------
+    SettingsError
+        If no star of the cluster is as bright.
+    """
+    band, limit = faintest
+    sky = _Sky(grid, bands, (list(bands).index(band), -NO_LIMIT, limit), details, rng)
+    return sky.members(n, *(cluster[name] for name in ("log_age", "mh", "dist_mod", "a_v", "binary_frac")))["true"]
 
 
 def _add_motions(
@@ -225,10 +282,12 @@ class _Sky:
         grid: IsochroneGrid,
         bands: Sequence[str],
         limits: tuple[int, float, float],
-        floor: float,
+        details: Details,
         rng: np.random.Generator,
     ) -> None:
-        self.grid, self.bands, self.limits, self.floor, self.rng = grid, bands, limits, floor, rng
+        self.grid, self.bands, self.limits, self.details, self.rng = grid, bands, limits, details, rng
+        self.ratios = MassRatios(law=details.binary_law)
+        self.floor = np.array([details.floor.get(band, 0.0) for band in bands])
 
     def collect(self, n: int, draw: Callable[[int], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         kept: list[dict[str, np.ndarray]] = []
@@ -249,7 +308,8 @@ class _Sky:
     def _observe(self, stars: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         true = stars.pop("true")
         error = np.stack([photometric_error(band, true[:, b]) for b, band in enumerate(self.bands)], axis=1)
-        noise = np.hypot(error, self.floor) * self.rng.normal(size=true.shape)
+        floor = np.where(np.isfinite(stars["mass"])[:, None], self.floor, 0.0)  # of the isochrones, not of the field
+        noise = np.hypot(error, floor) * self.rng.normal(size=true.shape)
         observed = true + noise
         band, bright, faint = self.limits
         keep = (observed[:, band] >= bright) & (observed[:, band] <= faint)
@@ -264,15 +324,14 @@ class _Sky:
         dist_mod: float,
         a_v: float,
         binary_frac: float,
-        alpha: tuple[float, float],
     ) -> dict[str, np.ndarray]:
         iso = self.grid.isochrone(log_age, mh)
         apparent = self._apparent(iso, dist_mod, a_v)
         lowest = self._lowest_visible(iso.m_ini, apparent)
-        mass = draw_masses(self.rng, n, lowest, float(iso.m_ini[-1]), *alpha)
+        details = self.details
+        mass = draw_masses(self.rng, n, lowest, float(iso.m_ini[-1]), *details.alpha, law=details.mass_law)
         is_binary = self.rng.random(n) < binary_frac
-        q_low = MassRatios().nodes[0]
-        q = np.where(is_binary, q_low + (1.0 - q_low) * self.rng.random(n), 0.0)
+        q = np.where(is_binary, self.ratios.draw(self.rng, n, details.q_slope), 0.0)
         primary = _at_mass(iso.m_ini, apparent, mass)
         companion = _at_mass(iso.m_ini, apparent, np.where(is_binary, q * mass, mass))
         both = -2.5 * np.log10(10 ** (-0.4 * primary) + 10 ** (-0.4 * companion))
@@ -299,16 +358,41 @@ class _Sky:
         nothing = np.full(n, np.nan)
         return {"true": true, "mass": nothing, "q": nothing.copy(), "parallax": 1000.0 / distance}
 
+    def drawn_field(self, n: int, density: FieldDensity) -> dict[str, np.ndarray]:
+        """Draw field stars from a density whose first column is the band of the limit."""
+        first = self.limits[0]
+        true = np.empty((n, len(self.bands)))
+        true[:, [first, *[b for b in range(len(self.bands)) if b != first]]] = density.sample(n, self.rng)
+        nothing = np.full(n, np.nan)
+        return {"true": true, "mass": nothing, "q": nothing.copy(), "parallax": np.full(n, 0.2)}
+
+    def outliers(self, n: int, others: np.ndarray, dist_mod: float) -> dict[str, np.ndarray]:
+        """Spread outliers over the box that the likelihood takes: magnitudes and colours of the others and a margin."""
+        first, bright, faint = self.limits
+        observed = np.empty((n, len(self.bands)))
+        if n:
+            low, high = max(bright, others[:, first].min() - 1.0), min(faint, others[:, first].max() + 0.5)
+            observed[:, first] = self.rng.uniform(low, high, n)
+            for b in range(len(self.bands)):
+                if b != first:
+                    colour = others[:, first] - others[:, b]
+                    observed[:, b] = observed[:, first] - self.rng.uniform(colour.min() - 0.25, colour.max() + 0.25, n)
+        error = np.stack([photometric_error(band, observed[:, b]) for b, band in enumerate(self.bands)], axis=1)
+        nothing, parallax = np.full(n, np.nan), np.full(n, 10.0 ** (2.0 - 0.2 * dist_mod))
+        return {"observed": observed, "error": error, "mass": nothing, "q": nothing.copy(), "parallax": parallax}
+
     def _apparent(self, iso: Isochrone, dist_mod: float, a_v: float) -> np.ndarray:
         extinction = iso.extinction(a_v)
-        return np.stack([iso.magnitudes[band] + extinction[band] + dist_mod for band in self.bands], axis=1)
+        zero = self.details.zero_point
+        plain = [iso.magnitudes[band] + extinction[band] + dist_mod + zero.get(band, 0.0) for band in self.bands]
+        return np.stack(plain, axis=1) + colour_shift(iso.log_teff, self.details.colour, self.bands)
 
     def _lowest_visible(self, m_ini: np.ndarray, apparent: np.ndarray) -> float:
         """Mass below which neither a star nor an equal pair comes near the limit."""
         band, _, faint = self.limits
         if faint >= NO_LIMIT:
             return float(m_ini[0])
-        seen = np.flatnonzero(apparent[:, band] < faint + 1.5 + 8 * self.floor)
+        seen = np.flatnonzero(apparent[:, band] < faint + 1.5 + 8 * self.floor[band])
         if seen.size == 0:
             raise SettingsError(f"no star of this cluster is brighter than the limit {self.bands[band]}={faint:g}")
         return float(m_ini[max(seen[0] - 1, 0)])

@@ -74,6 +74,7 @@ _DESCRIPTIONS = {
     "log_teff_std": ("standard deviation of log_teff", None),
     "log_lum": ("log10 of the luminosity [solar units], if a member: posterior mean", None),
     "log_lum_std": ("standard deviation of log_lum", None),
+    "log_predictive": ("log density of the row as predicted by the fit of all others", None),
     "used": ("whether the row was used in the fit", None),
     "drop_reason": ("why the row was not used", None),
 }

@@ -19,7 +19,8 @@ _OWN = {
     "mass_std": "stat.stdev;phys.mass", "q": "phys.mass;arith.ratio", "q_std": "stat.stdev;phys.mass;arith.ratio",
     "log_teff": "phys.temperature.effective", "log_teff_std": "stat.stdev;phys.temperature.effective",
     "log_lum": "phys.luminosity", "log_lum_std": "stat.stdev;phys.luminosity", "used": "meta.code",
-    "drop_reason": "meta.note", "hard_cut": "meta.note", "repeat_flag": "meta.code.qual",
+    "log_predictive": "stat.likelihood", "drop_reason": "meta.note", "hard_cut": "meta.note",
+    "repeat_flag": "meta.code.qual",
 }  # fmt: skip
 _ROLES = {
     "ra": "pos.eq.ra;meta.main", "ra_degs": "pos.eq.ra;meta.main", "ra_hours": "pos.eq.ra;meta.main",

@@ -1,0 +1,138 @@
+"""What calibration leaves in its folder: tables, pictures, and a page that says what holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusterbayes.results.export import write_table, write_text
+from clusterbayes.validation.coverage import CONFIDENCE, Judgement, judge, places, width_ratios
+from clusterbayes.validation.crowd import Outcomes
+from clusterbayes.validation.pages import markdown_table, verdict
+
+__all__ = ["MAIN", "write_coverage"]
+
+#: Parameters that fits with other isochrones are judged by.
+MAIN = ("log_age", "dist_mod", "a_v")
+_NOMINAL, _LEAST = 0.90, 0.80  # level of the intervals of wrong models, and the share of truths that they have to hold
+_WIDEST = 2.0  # times the widths of matched fits
+
+
+def write_coverage(folder: Path, *, shrunk: bool = False, matched: Path | None = None) -> list[Judgement]:
+    """Judge the outcomes of a calibration, and write ``README.md``, tables and pictures into its folder.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder that `run_sbc` has written.
+    shrunk : bool
+        Judge draws that were drawn together by two about their median, which has to fail; the files get the ending
+        ``_shrunk`` (``shrunk.md`` for the page).
+    matched : Path, optional
+        Folder of the matched counterpart, whose widths are compared.
+
+    Returns
+    -------
+    list of Judgement
+        With all fits, and with those that converged, if there are any.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no calibration, or no cluster was fitted.
+    """
+    from clusterbayes.results.plots.coverage import plot_ecdf, plot_ranks
+    from clusterbayes.results.plots.style import save_figure
+
+    kept = Outcomes(folder)
+    outcomes = list(kept.all())
+    ending = "_shrunk" if shrunk else ""
+    names, found = places(outcomes, shrunk=shrunk)
+    judgement = judge(names, found)
+    judgements = {"all fits": judgement}
+    if any(outcome.get("converged") for outcome in outcomes):
+        judgements["converged fits only"] = judge(*places(outcomes, shrunk=shrunk, converged_only=True))
+    write_table(judgement.coverage, folder / f"coverage{ending}.ecsv")
+    write_table(judgement.ranks, folder / f"ranks{ending}.ecsv")
+    save_figure(plot_ecdf(names, found, judgement.ecdf_deviation), folder / f"ecdf{ending}.png")
+    save_figure(plot_ranks(names, found), folder / f"ranks{ending}.png")
+    ratios = width_ratios(outcomes, list(Outcomes(matched).all()), MAIN) if matched else {}
+    page = _page(kept.settings, outcomes, judgements, ratios, ending)
+    write_text("\n".join(page) + "\n", folder / ("shrunk.md" if shrunk else "README.md"))
+    return list(judgements.values())
+
+
+def _page(
+    settings: Mapping[str, Any],
+    outcomes: Sequence[Mapping[str, Any]],
+    judgements: Mapping[str, Judgement],
+    ratios: Mapping[str, float],
+    ending: str,
+) -> Iterator[str]:
+    yield "# Calibration by simulation\n"
+    yield from _about(settings, outcomes)
+    if ending:
+        yield "\n**Negative control**: the draws were drawn together by two about their median. This has to fail."
+    for title, judgement in judgements.items():
+        yield f"\n## {title[0].upper()}{title[1:]}: {judgement.n} clusters\n"
+        if not settings["matched"]:
+            yield from _wrong_models(judgement, ratios)
+        elif settings["model_error"] != "default":
+            state = "stays" if judgement.holds else "**does not stay**"
+            yield f"Everything together {state} within what perfect code does {100 * CONFIDENCE:.0f} % of the time.\n"
+        yield from _tables(judgement)
+    yield f"\n![Distributions of places minus the even one](ecdf{ending}.png)\n"
+    yield f"![Histograms of places](ranks{ending}.png)"
+
+
+def _about(settings: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    regime = settings["regime"]
+    ranked = [outcome for outcome in outcomes if "place" in outcome]
+    loose = sum(not outcome["converged"] for outcome in ranked)
+    failed = [outcome for outcome in outcomes if "error" in outcome]
+    yield (
+        f"{len(outcomes)} clusters simulated with `{settings['simulate_with']}` and fitted with"
+        f" `{settings['fit_with']}`, model error `{settings['model_error']}`, {regime['n_star'][0]} to"
+        f" {regime['n_star'][1]} stars, limit {regime['mag_limit']}, seed {settings['seed']}. Field: "
+        + (f"a control field of {regime['n_control']} stars." if regime["n_control"] else "learned from the sample.")
+    )
+    yield (
+        f"{loose} fits did not converge ({100 * loose / max(1, len(ranked)):.1f} %); they count. {len(failed)} clusters"
+        " could not be simulated or fitted and have no place."
+    )
+    if settings["model_error"] == "default":
+        yield "\nThe likelihood is coarsened: its intervals are too wide on purpose where the models are right."
+    if settings["error_factor"] != 1.0:
+        yield f"\n**Negative control**: listed errors times {settings['error_factor']:g}. This has to fail."
+    for outcome in failed[:10]:
+        yield f"- cluster {outcome['number']}: {outcome['error']}"
+
+
+def _wrong_models(judgement: Judgement, ratios: Mapping[str, float]) -> Iterator[str]:
+    table, rows = judgement.coverage, []
+    for name in MAIN:
+        share = float(table["share"][(table["parameter"] == name) & np.isclose(table["level"], _NOMINAL)][0])
+        rows.append((f"{name}: share of truths in 90 % intervals", f"{share:.3f}", f"at least {_LEAST:g}",
+                     verdict(share >= _LEAST)))  # fmt: skip
+    for name, ratio in ratios.items():
+        rows.append((f"{name}: median σ over that of matched fits", f"{ratio:.2f}", f"at most {_WIDEST:g}",
+                     verdict(ratio <= _WIDEST)))  # fmt: skip
+    yield "The isochrones of simulation and fit differ.\n"
+    yield from markdown_table(("what", "value", "bound", ""), rows)
+    yield ""
+
+
+def _tables(judgement: Judgement) -> Iterator[str]:
+    levels = sorted(set(judgement.coverage["level"]))
+    head = ("parameter", *(f"{100 * level:.0f} %: share (band)" for level in levels), "rank test p", "")
+    rows = []
+    for rank in judgement.ranks:
+        own = judgement.coverage[judgement.coverage["parameter"] == rank["parameter"]]
+        cells = [f"{row['share']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for row in own] or [""] * len(levels)
+        holds = bool(rank["holds"]) and bool(np.all(own["holds"]))
+        rows.append((str(rank["parameter"]), *cells, f"{rank['p']:.4f}", verdict(holds)))
+    yield from markdown_table(head, rows)
+    yield f"\nRank test: p has to exceed {judgement.ranks['threshold'][0]:.5f}; `joint` is TARP over all parameters."

@@ -1,0 +1,83 @@
+"""Posterior predictive checks find nothing where the fit is right, and each fault where it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from unit.model.mocks import GAIA, GRID, TRUTH, mock_table
+
+from clusterbayes.results.result import Curve, FitResult
+from clusterbayes.validation.predictive import QUALITY, Check, check_fit, quality_of
+
+N = 300
+OTHER = {"member_frac": 1.0, "outlier_frac": 0.001, "alpha_1": 1.3, "alpha_2": 2.3}
+HELD = {"q_slope": 0.0, **{f"floor_{band}": 0.0 for band in GAIA}}
+
+
+def fitted(table, *, converged=True, counts="model", **wrong):
+    """A fit of the table that is sure of its parameters: the truth, but for what is wrong."""
+    values = {**TRUTH, **OTHER, **wrong}
+    rng = np.random.default_rng(1)
+    draws = {name: value + 1e-4 * rng.normal(size=50) for name, value in values.items()}
+    draws["member_frac"] = np.ones(50)
+    stars = Table({"id": table["id"], "p_member": np.ones(N), "p_outlier": np.zeros(N), "used": np.ones(N, bool)})
+    for name in GAIA:
+        stars[name], stars[f"{name}_error"] = table[name], table[f"{name}_error"]
+    iso = GRID.isochrone(values["log_age"], values["mh"])
+    dust = iso.extinction(values["a_v"])
+    seen = np.stack([iso.magnitudes[band] + dust[band] + values["dist_mod"] for band in GAIA], axis=1)
+    return FitResult(
+        chain=np.zeros((1, 1, len(draws))), log_prob=np.zeros((1, 1)), names=tuple(draws), units={}, draws=draws,
+        best={}, stars=stars, observables=GAIA,
+        curves=[Curve("best", iso.m_ini, iso.log_teff, iso.log_lum, seen, iso.phase)],
+        mag_limits=("Gaia_G", -np.inf, 16.0), diagnostics={"converged": converged}, counts={},
+        provenance={
+            "fixed": HELD, "settings": {"mass_function": "kroupa", "binary_law": "flat", "counts": counts},
+        },
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def table():
+    return mock_table(N, seed=4)
+
+
+def found(table, **wrong):
+    checks = check_fit(fitted(table, **wrong), GRID, n_replicas=600, seed=2)
+    return {check.name: check.p for check in checks}, quality_of(checks)
+
+
+def test_a_right_fit_is_good(table):
+    p, quality = found(table)
+    assert {"hess", "luminosity", "binary_ridge", "colour"} <= set(p)
+    assert quality == "good"
+
+
+@pytest.mark.parametrize(
+    ("names", "wrong"),
+    [
+        (["binary_ridge"], {"binary_frac": 0.05}),
+        (["luminosity"], {"alpha_1": -0.5, "alpha_2": 3.5}),
+        (["colour", "hess"], {"a_v": 0.7}),
+    ],
+)
+def test_a_wrong_fit_is_poor_and_the_fault_is_found(table, names, wrong):
+    p, quality = found(table, **wrong)
+    assert max(p[name] for name in names) < 0.01
+    assert quality == "poor"
+
+
+def test_fits_that_ignore_counts_are_checked_by_shape_alone(table):
+    assert set(found(table, counts="ignore")[0]) == {"binary_ridge", "colour"}
+
+
+def test_nothing_is_said_of_a_fit_that_did_not_converge(table):
+    assert found(table, converged=False) == ({}, "unchecked")
+
+
+@pytest.mark.parametrize(("p", "quality"), [(0.5, "good"), (0.02, "fair"), (0.004, "poor")])
+def test_classes_follow_the_smallest_p_and_have_a_meaning(p, quality):
+    others = [Check("a", "", "", 0.6, (), (), ()), Check("b", "", "", p, (), (), ())]
+    assert quality_of(others) == quality
+    assert QUALITY[quality]
