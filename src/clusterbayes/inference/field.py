@@ -195,13 +195,14 @@ def _taught(weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Choose the stars that a density is learned from, and their weights; all of them, unless they are too many.
 
     Stars are drawn with chances in proportion to their weights (n_star,) as far as that goes, and count for those that
-    were not: sums over them keep their expectation. The same seed gives every star the same luck at every turn.
+    were not: means over them keep their expectation. The same seed gives every star the same luck at every turn.
     """
     if len(weights) <= _N_TAUGHT or not weights.sum() > 0.0:
         return np.arange(len(weights)), weights
-    chance = np.minimum(1.0, weights * (_N_TAUGHT / weights.sum()))
+    share = _N_TAUGHT / float(weights.sum())
+    chance = np.minimum(1.0, weights * share)
     rows = np.flatnonzero(np.random.default_rng(seed).random(len(weights)) < chance)
-    return rows, weights[rows] / chance[rows]
+    return rows, weights[rows] / chance[rows] * min(1.0, share)
 
 
 def _limits(model: ClusterModel, control: Photometry | None) -> tuple[float, float]:

@@ -567,10 +567,13 @@ class ClusterModel:
 
     def _build_sequence(self) -> kernels.Sequence:
         columns = [self.grid.bands.index(band) for band in self.bands]
-        grid = self.grid
-        parts = [grid.m_ini[..., None], grid.log_teff[..., None], grid.log_lum[..., None]]
-        for c in columns:
-            parts += [grid.mags[..., c, None], grid.ext[..., c, :]]
+        grid, kept = self.grid, _every(self.grid.phase, self.thin)
+        nodes = np.empty((*grid.m_ini.shape[:2], kept.size, 3 + 4 * len(columns)))
+        for at, array in enumerate((grid.m_ini, grid.log_teff, grid.log_lum)):
+            nodes[..., at] = array[:, :, kept]
+        for at, c in enumerate(columns):
+            nodes[..., 3 + 4 * at] = grid.mags[:, :, kept, c]
+            nodes[..., 4 + 4 * at : 7 + 4 * at] = grid.ext[:, :, kept, c]
         wavelength = np.log([resolve_band(band).wavelength for band in self.bands])
         fitted = wavelength[: len(self.observed.bands)]
         span = np.ptp(fitted)
@@ -578,7 +581,7 @@ class ClusterModel:
         matrix = observable_matrix(self.observed.observables, self.bands)
         added = np.eye(len(self.bands))[[self.bands.index(band) for band in self._cut.added]]
         return kernels.Sequence(
-            nodes=np.ascontiguousarray(np.concatenate(parts, axis=-1)[:, :, _every(grid.phase, self.thin)]),
+            nodes=nodes,
             matrix=np.ascontiguousarray(np.concatenate([matrix, added])),
             q_nodes=np.array(self.mass_ratios.nodes),
             knots=np.array(list(COLOUR_KNOTS)),
