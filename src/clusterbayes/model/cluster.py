@@ -425,10 +425,12 @@ class ClusterModel:
             for first in range(0, n_star, _STAR_BLOCK)
         ]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return StarProperties(**{name: self._unsort(column[None, :])[0] for name, column in columns.items()})
+        expected = self._unsort(columns.pop("expected").T[self._back()]).T
+        single = {name: self._unsort(column[None, :])[0] for name, column in columns.items()}
+        return StarProperties(**single, expected=expected)
 
     def _mean_properties(self, theta: np.ndarray) -> dict[str, np.ndarray]:
-        """Columns of `star_properties`, stars in order of the primary magnitude."""
+        """Columns of `star_properties`, stars in order of the primary magnitude, observables in the model's."""
         n_star = self._stars.weight.size
         shares = np.zeros((n_star, 3))
         sums = np.zeros((n_star, self._n_moment))
@@ -458,10 +460,8 @@ class ClusterModel:
             "log_lum": mean[:, 6],
             "log_teff_std": spread[:, 0],
             "log_lum_std": spread[:, 1],
+            "expected": mean[:, kernels.N_MOMENT :],
         }
-        expected = self._unsort(mean[:, kernels.N_MOMENT :].T[self._back()]).T
-        parts = {name: self._unsort(column[None, :])[0] for name, column in columns.items()}
-        return StarProperties(**parts, expected=expected)
 
     @property
     def _n_moment(self) -> int:
