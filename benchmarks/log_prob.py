@@ -1,8 +1,11 @@
-"""Measure one log-probability evaluation per walker: stars, bands and threads against time, and the peak memory.
+"""Measure one log-probability evaluation per walker: time against stars, bands and threads, its parts, and the memory.
 
 A simulated cluster with 40 % field is evaluated at walkers spread as in a posterior, all of them in one call: with
 matched models (7 to 9 free parameters) and with the default model errors, whose floors make every star reach more of
-the isochrone.  Target: 2 ms a walker on two cores for 1,000 stars in 3 bands, under 1 GB.
+the isochrone.  Target: 2 ms a walker on two cores for 1,000 stars in 3 bands, under 1 GB.  Then the parts of an
+evaluation on one thread, from differences: a star alone, with and without a limit, and stars far from any isochrone;
+processor time, whose differences of some hundredths of a millisecond are noise on a busy machine.
+At last the time of up to 100,000 stars, which should grow in proportion, and that of points that stand for them.
 
     python benchmarks/log_prob.py [--grid parsec] [--repeats 7] [--walkers 32]
 """
@@ -15,6 +18,7 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Callable
 
 import numba
 import numpy as np
@@ -53,16 +57,87 @@ def build(name: str, n_star: int, n_band: int, n_walkers: int, model_error: bool
     return model, parameters.pack(values)
 
 
-def times(model: ClusterModel, theta: np.ndarray, n_threads: int, repeats: int) -> np.ndarray:
+def times(
+    model: ClusterModel,
+    theta: np.ndarray,
+    n_threads: int,
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> np.ndarray:
     """Return milliseconds per walker of several calls, after one that compiles."""
     model.n_threads = n_threads
     model.log_prob(theta)
     taken = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         model.log_prob(theta)
-        taken.append(1000.0 * (time.perf_counter() - start) / theta.shape[0])
+        taken.append(1000.0 * (clock() - start) / theta.shape[0])
     return np.array(taken)
+
+
+def isochrone_time(model: ClusterModel, theta: np.ndarray, repeats: int) -> float:
+    """Return the best milliseconds of processor time that placing an isochrone takes."""
+    taken = []
+    for _ in range(repeats):
+        start = time.thread_time()
+        model.sequences(theta)
+        taken.append(1000.0 * (time.thread_time() - start) / theta.shape[0])
+    return min(taken)
+
+
+def processor_time(model: ClusterModel, theta: np.ndarray, repeats: int) -> float:
+    """Return the best milliseconds of processor time per walker, on one thread."""
+    return float(times(model, theta, 1, repeats, clock=time.thread_time).min())
+
+
+def parts(model: ClusterModel, theta: np.ndarray, repeats: int) -> dict[str, float]:
+    """Return the milliseconds of the parts of an evaluation on one thread."""
+    total = processor_time(model, theta, repeats)
+    one = model.subset(np.array([0]))
+    alone = processor_time(one, theta, repeats)
+    unlimited = one.unbinned()
+    everywhere = one._sequence.limits._replace(plain_bright=-1e3, plain_faint=1e3)  # no patch is near a limit
+    unlimited._sequence = one._sequence._replace(limits=everywhere)
+    laid = processor_time(unlimited, theta, repeats)
+    far = model.unbinned()
+    far._points = model._points._replace(values=model._points.values + 60.0)
+    mixed = processor_time(far, theta, repeats)
+    placed = isochrone_time(model, theta, repeats)
+    return {
+        "placing the isochrone (with Python's share)": placed,
+        "laying strips of pairs": laid - placed,
+        "selected share Z": alone - laid,
+        "errors of the stars, field and mixture": mixed - alone,
+        "stars against strips": total - mixed,
+    }
+
+
+def print_parts(name: str, n_walkers: int, repeats: int) -> None:
+    """Print the shares of the parts, for few and for many stars."""
+    print(
+        f"\n{'part, 3 bands, processor time [ms]':43} {'error':>7} {'100 stars':>16} {'1,000 stars':>16} "
+        f"{'10,000 stars':>16}"
+    )
+    for model_error in (False, True):
+        columns = []
+        for n_star in (100, 1000, 10_000):
+            columns.append(parts(*build(name, n_star, 3, n_walkers, model_error), repeats))
+        for part in columns[0]:
+            cells = [f"{c[part]:8.3f} ({100 * c[part] / sum(c.values()):3.0f} %)" for c in columns]
+            print(f"{part:43} {'default' if model_error else 'none':>7} {' '.join(f'{cell:>16}' for cell in cells)}")
+
+
+def print_growth(name: str, n_walkers: int, repeats: int) -> None:
+    """Print the time for up to 100,000 stars, and of the points that stand for them."""
+    print(
+        f"\n{'stars':>7} {'points':>7} {'sides':>6} {'ms':>9} {'us a point':>10}   (default, 3 bands, processor time)"
+    )
+    for n_star in (1000, 10_000, 100_000):
+        model, theta = build(name, n_star, 3, n_walkers, True)
+        for step in (None, 1.0, 2.0, 4.0) if n_star > 20_000 else (None,):
+            taken = processor_time(model if step is None else model.binned(step, 0.01), theta, repeats)
+            points = n_star if step is None else model.binned(step, 0.01).n_point
+            print(f"{n_star:7d} {points:7d} {step or '-':>6} {taken:9.3f} {1000 * taken / points:10.2f}", flush=True)
 
 
 def main() -> None:
@@ -83,6 +158,9 @@ def main() -> None:
             figures = " ".join(f"{np.median(ms):8.3f} ({ms.min():.3f})" for ms in cells)
             error = "default" if model_error else "none"
             print(f"{n_star:6d} {n_band:5d} {error:>11} {theta.shape[1]:4d} {figures}", flush=True)
+            del model  # or its isochrones would be held beside the next one's
+    print_parts(options.grid, options.walkers, options.repeats)
+    print_growth(options.grid, options.walkers, options.repeats)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(f"peak memory {peak / 1e6:.0f} MB; target: 2 ms at 1,000 stars, 3 bands, two cores; under 1 GB")
 

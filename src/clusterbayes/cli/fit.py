@@ -219,6 +219,14 @@ def fit(
             rich_help_panel=_MODEL,
         ),
     ] = "model",
+    binned: Annotated[
+        Literal["auto", "never"],
+        typer.Option(
+            help="Whether the likelihood of more than 20,000 stars is summed over fewer points that stand for them. "
+            "The error of that is measured, kept small, and reported (docs/likelihood.md).",
+            rich_help_panel=_MODEL,
+        ),
+    ] = "auto",
     prior: Annotated[
         list[str],
         typer.Option(
@@ -347,6 +355,7 @@ def fit(
             "mass_function": mass_function,
             "binary_law": binary_law,
             "counts": counts,
+            "binned": binned,
             "proper_motion": proper_motion,
             "pm_window": pm_window,
             "positions": positions,

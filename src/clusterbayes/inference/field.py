@@ -23,6 +23,7 @@ MIN_CONTROL = 20
 # branch or the upper main sequence and take them from the cluster.
 _WIDE = 0.8
 _N_WIDE = 2
+_N_TAUGHT = 20_000  # stars that a density is learned from; more of them would say little more
 _N_DRAWN = 20_000  # random stars that shares within limits are counted over
 # Proper motions of field stars have a narrow core and wide wings, and their density has to be right where the cluster
 # is; what it is learned from leaves the cluster out by the members' proper motions themselves.
@@ -74,13 +75,16 @@ class FieldLearner:
                 self.known += columns
                 values.append(value)
                 errors.append(error)
+        joined, joined_errors = np.column_stack(values), np.column_stack(errors)
+        taught, weights = _taught(np.ones(len(joined)), self.seed)
         self.control = FieldDensity.fit(
-            np.column_stack(values),
-            np.column_stack(errors),
+            joined[taught],
+            joined_errors[taught],
+            weights=weights,
             limits=self.limits,
             kinds=[self.kinds[c] for c in self.known],
             rng=np.random.default_rng(self.seed),
-            cover=self.values[:, self.known],
+            cover=np.concatenate([self.values[:, self.known], joined]),
         )
 
     def initial(self) -> np.ndarray:
@@ -130,15 +134,17 @@ class FieldLearner:
         return total
 
     def _learned(self, p_field: np.ndarray, columns: list[int], *, n_components: int, scale: float) -> FieldDensity:
+        taught, weights = _taught(p_field, self.seed)
         return FieldDensity.fit(
-            self.values[:, columns],
-            self.errors[:, columns],
+            self.values[taught][:, columns],
+            self.errors[taught][:, columns],
             limits=self.limits,
             kinds=[self.kinds[c] for c in columns],
-            weights=p_field,
+            weights=weights,
             n_components=n_components,
             min_scale=scale,
             rng=np.random.default_rng(self.seed),
+            cover=self.values[:, columns],
         )
 
     def _conditional(
@@ -183,6 +189,20 @@ class FieldLearner:
         pair = [columns.index(c) for c in self.motions]
         share = density.share_in_window(self.values[:, columns], self.errors[:, columns], pair, window)
         return np.log(np.where(np.isfinite(self.values[:, self.motions[0]]), np.maximum(share, 1e-9), 1.0))
+
+
+def _taught(weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the stars that a density is learned from, and their weights; all of them, unless they are too many.
+
+    Stars are drawn with chances in proportion to their weights (n_star,) as far as that goes, and count for those that
+    were not: means over them keep their expectation. The same seed gives every star the same luck at every turn.
+    """
+    if len(weights) <= _N_TAUGHT or not weights.sum() > 0.0:
+        return np.arange(len(weights)), weights
+    share = _N_TAUGHT / float(weights.sum())
+    chance = np.minimum(1.0, weights * share)
+    rows = np.flatnonzero(np.random.default_rng(seed).random(len(weights)) < chance)
+    return rows, weights[rows] / chance[rows] * min(1.0, share)
 
 
 def _limits(model: ClusterModel, control: Photometry | None) -> tuple[float, float]:

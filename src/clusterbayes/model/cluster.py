@@ -21,6 +21,7 @@ from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model import kernels
 from clusterbayes.model.astrometry import pm_variance
 from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
+from clusterbayes.model.cells import Cells, sort_into_cells
 from clusterbayes.model.cuts import LimitColumns, measured_in, share_inside
 from clusterbayes.model.discrepancy import colour_pattern
 from clusterbayes.model.imf import mass_function
@@ -33,7 +34,9 @@ __all__ = ["DEFAULT_TOLERANCE", "FINE_MASS_RATIOS", "ClusterModel", "MassRatios"
 
 #: Number of stars after which the errors of the models, rather than the number of stars, limit what can be learnt.
 DEFAULT_TOLERANCE = 100.0
+_COARSE_GAIN = 11.0  # the default power is a tenth of that for a thousand stars
 _BATCH = 50_000  # stars times walkers between two beats, a few tenths of a second
+_STAR_BLOCK = 20_000  # stars whose properties are worked out at once: keeps their moments in some 100 MB
 _WAIT = 0.5  # s, between beats while threads work: compiling takes longer than any batch
 
 
@@ -241,6 +244,7 @@ class ClusterModel:
         self.mass_ratios = mass_ratios or MassRatios()
         self.thin = thin
         self._phase = np.asarray(grid.phase)[_every(grid.phase, thin)]
+        self.tolerance = tolerance
         self.power = 1.0 / (1.0 + photometry.n_star / tolerance)
         self.circle = circle
         self.pm_window = np.asarray(pm_window, float)
@@ -270,7 +274,10 @@ class ClusterModel:
             pm=self.observed.pm,
             pm_variance=pm_variance(self.observed.pm_error, self.observed.pm_corr),
             offset=self._offsets(),
+            weight=np.ones(values.shape[0]),
         )
+        self.cells: Cells | None = None
+        self._points = self._stars  # what the likelihood is summed over
         self._sequence = self._build_sequence()
 
     def __repr__(self) -> str:
@@ -282,6 +289,11 @@ class ClusterModel:
         )
 
     @property
+    def n_point(self) -> int:
+        """Number of stars, or of points that stand for them, that the likelihood is summed over."""
+        return int(self._points.weight.size)
+
+    @property
     def field(self) -> np.ndarray:
         """Density of field stars at each star (n_star,), in the photometry's order."""
         return self._unsort(self._stars.field[None, :])[0]
@@ -290,7 +302,35 @@ class ClusterModel:
         """Return the same model with another field density (n_star,), in the photometry's order."""
         other = object.__new__(ClusterModel)
         other.__dict__.update(self.__dict__)
-        other._stars = self._stars._replace(field=np.ascontiguousarray(np.asarray(field, float)[self.observed.order]))
+        density = np.ascontiguousarray(np.asarray(field, float)[self.observed.order])
+        other._stars = self._stars._replace(field=density)
+        other._points = other._stars if self.cells is None else self._points._replace(field=self.cells.mean(density))
+        return other
+
+    def binned(self, step: float, floor: float = 0.0) -> ClusterModel:
+        """Return the same model with the likelihood summed over few points that stand for many stars.
+
+        Memberships and properties are still those of every star.
+
+        Parameters
+        ----------
+        step : float
+            Sides of the cells in units of the errors.
+        floor : float
+            Added to the errors in quadrature when cells are made [mag].
+        """
+        other = object.__new__(ClusterModel)
+        other.__dict__.update(self.__dict__)
+        kinds = [observable.is_magnitude for observable in self.observed.observables]
+        other.cells = sort_into_cells(self._stars, kinds, step, floor)
+        other._points = other.cells.stars(self._stars)
+        return other
+
+    def unbinned(self) -> ClusterModel:
+        """Return the same model with the likelihood summed over every star."""
+        other = object.__new__(ClusterModel)
+        other.__dict__.update(self.__dict__)
+        other.cells, other._points = None, self._stars
         return other
 
     def with_parameters(self, parameters: ParameterSet) -> ClusterModel:
@@ -308,11 +348,15 @@ class ClusterModel:
         return other
 
     def coarse(self, *, thin: int = 2, nodes: tuple[float, ...] = (0.1, 0.7, 0.9, 1.0)) -> ClusterModel:
-        """Return a quicker model for looking around: fewer vertices and mass ratios, the plain likelihood."""
+        """Return a quicker model for looking around: fewer vertices and mass ratios, and the plain likelihood.
+
+        Where a tolerance is set, the likelihood of more than a thousand stars is that of a thousand: summits that are
+        as good as equal to the posterior must not be worlds apart here.
+        """
         other = object.__new__(ClusterModel)
         other.__dict__.update(self.__dict__)
         other.mass_ratios = replace(self.mass_ratios, nodes=nodes)
-        other.power = 1.0
+        other.power = min(1.0, _COARSE_GAIN * self.power)
         kept = _every(self._phase, thin)
         other._phase = self._phase[kept]
         other._sequence = self._sequence._replace(
@@ -321,7 +365,7 @@ class ClusterModel:
         return other
 
     def subset(self, index: np.ndarray) -> ClusterModel:
-        """Return the model of some stars only (indices in order of the primary magnitude, kept sorted)."""
+        """Return the model of some stars only (indices in order of the primary magnitude, kept sorted), unbinned."""
         index = np.sort(index)
         other = object.__new__(ClusterModel)
         other.__dict__.update(self.__dict__)
@@ -329,7 +373,9 @@ class ClusterModel:
             name: np.ascontiguousarray(array[index]) if array.shape[0] == self._stars.values.shape[0] else array
             for name, array in self._stars._asdict().items()
         }
-        other._stars = kernels.Stars(**parts)
+        other._stars = other._points = kernels.Stars(**parts)
+        other.cells = None
+        other.power = 1.0 / (1.0 + index.size / self.tolerance)
         return other
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
@@ -381,11 +427,23 @@ class ClusterModel:
         `p_member` counts sequence and outliers alike; mass, mass ratio, temperature, luminosity and the expected
         observables are those that the star has if it belongs to the sequence, NaN where no isochrone comes near.
         """
-        n_star = self._stars.values.shape[0]
+        theta = np.atleast_2d(theta)
+        n_star = self._stars.weight.size
+        parts = [
+            self.subset(np.arange(first, min(first + _STAR_BLOCK, n_star)))._mean_properties(theta)
+            for first in range(0, n_star, _STAR_BLOCK)
+        ]
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        expected = self._unsort(columns.pop("expected").T[self._back()]).T
+        single = {name: self._unsort(column[None, :])[0] for name, column in columns.items()}
+        return StarProperties(**single, expected=expected)
+
+    def _mean_properties(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """Columns of `star_properties`, stars in order of the primary magnitude, observables in the model's."""
+        n_star = self._stars.weight.size
         shares = np.zeros((n_star, 3))
         sums = np.zeros((n_star, self._n_moment))
         squares = np.zeros((n_star, 2))
-        theta = np.atleast_2d(theta)
         for start in range(0, theta.shape[0], 16):
             block = theta[start : start + 16]
             _, weights, moments, _ = self._run(self.parameters.unpack(block), weights=True, moments=True)
@@ -399,7 +457,7 @@ class ClusterModel:
             mean = np.where(sums[:, :1] > 0, sums / sums[:, :1], np.nan)
             spread = np.sqrt(np.maximum(squares / sums[:, :1] - mean[:, 5:7] ** 2, 0.0))
         deviation = np.sqrt(np.maximum(mean[:, [2, 4]] - mean[:, [1, 3]] ** 2, 0.0))
-        columns = {
+        return {
             "p_member": shares[:, 0] + shares[:, 1],
             "p_outlier": shares[:, 1],
             "p_binary": mean[:, 7],
@@ -411,10 +469,8 @@ class ClusterModel:
             "log_lum": mean[:, 6],
             "log_teff_std": spread[:, 0],
             "log_lum_std": spread[:, 1],
+            "expected": mean[:, kernels.N_MOMENT :],
         }
-        expected = self._unsort(mean[:, kernels.N_MOMENT :].T[self._back()]).T
-        parts = {name: self._unsort(column[None, :])[0] for name, column in columns.items()}
-        return StarProperties(**parts, expected=expected)
 
     @property
     def _n_moment(self) -> int:
@@ -466,14 +522,15 @@ class ClusterModel:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Log-likelihood (n_walkers,), mixture weights, moments of the stars, and log Z (n_walkers,)."""
         population = self._population(values)
-        n_walkers, n_star = population.a_v.size, self._stars.values.shape[0]
+        stars = self._stars if weights or moments else self._points
+        n_walkers, n_star = population.a_v.size, stars.values.shape[0]
         log_likelihood = np.empty(n_walkers)
         log_z = np.empty(n_walkers)
         cluster = np.zeros((n_walkers if weights else 0, n_star, 3))
         sums = np.zeros((n_walkers if moments else 0, n_star, self._n_moment))
 
         def part(first: int, last: int) -> None:
-            kernels.evaluate(first, last, self._stars, self._sequence, population, log_likelihood, cluster, sums, log_z)
+            kernels.evaluate(first, last, stars, self._sequence, population, log_likelihood, cluster, sums, log_z)
 
         size = max(self.n_threads, _BATCH // n_star)
         for start in range(0, n_walkers, size):
@@ -519,14 +576,17 @@ class ClusterModel:
 
     def _build_sequence(self) -> kernels.Sequence:
         columns = [self.grid.bands.index(band) for band in self.bands]
-        grid = self.grid
-        parts = [grid.m_ini[..., None], grid.log_teff[..., None], grid.log_lum[..., None]]
-        for c in columns:
-            parts += [grid.mags[..., c, None], grid.ext[..., c, :]]
+        grid, kept = self.grid, _every(self.grid.phase, self.thin)
+        nodes = np.empty((*grid.m_ini.shape[:2], kept.size, 3 + 4 * len(columns)))
+        for at, array in enumerate((grid.m_ini, grid.log_teff, grid.log_lum)):
+            nodes[..., at] = array[:, :, kept]
+        for at, c in enumerate(columns):
+            nodes[..., 3 + 4 * at] = grid.mags[:, :, kept, c]
+            nodes[..., 4 + 4 * at : 7 + 4 * at] = grid.ext[:, :, kept, c]
         matrix = observable_matrix(self.observed.observables, self.bands)
         added = np.eye(len(self.bands))[[self.bands.index(band) for band in self._cut.added]]
         return kernels.Sequence(
-            nodes=np.ascontiguousarray(np.concatenate(parts, axis=-1)[:, :, _every(grid.phase, self.thin)]),
+            nodes=nodes,
             matrix=np.ascontiguousarray(np.concatenate([matrix, added])),
             q_nodes=np.array(self.mass_ratios.nodes),
             knots=np.array(list(COLOUR_KNOTS)),

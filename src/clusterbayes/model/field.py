@@ -26,7 +26,7 @@ from clusterbayes.model.conditional import (
     select_components,
 )
 from clusterbayes.model.deconvolution import EmOptions, GaussianMixture
-from clusterbayes.model.kernels_astrometry import gauss_nodes, share_in_window
+from clusterbayes.model.kernels_astrometry import gauss_nodes, shares_in_window
 from clusterbayes.model.magnitude_counts import MagnitudeCounts
 
 __all__ = ["UNIFORM_FRACTION", "FieldDensity"]
@@ -35,6 +35,7 @@ UNIFORM_FRACTION = 1e-3
 """Share of the uniform part, spread over the box of the data."""
 
 _FEW_STARS = 8.0
+_AT_ONCE = 50_000  # stars: bounds the memory for their noise covariances
 _MIN_SCALE = 0.05
 
 
@@ -161,7 +162,9 @@ class FieldDensity:
         ndarray, shape (n_star,)
             Natural log of the density over the columns that the star has; -inf outside the limits of column 0.
         """
-        return np.logaddexp(*self._log_parts(*_checked_arrays(values, errors, self.n_dim)))
+        values, errors = _checked_arrays(values, errors, self.n_dim)
+        blocks = [slice(first, first + _AT_ONCE) for first in range(0, len(values), _AT_ONCE)]
+        return np.concatenate([np.empty(0), *(np.logaddexp(*self._log_parts(values[b], errors[b])) for b in blocks)])
 
     def _log_parts(self, values: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log density of the mixture and of the uniform part, shares included; both (n_star,)."""
@@ -198,16 +201,10 @@ class FieldDensity:
         odds = self.mixture.log_components(data, noise)
         odds = np.exp(odds - odds.max(axis=1, keepdims=True))
         odds /= odds.sum(axis=1, keepdims=True)
-        nodes, share = gauss_nodes(), np.zeros(len(values))
-        for i, row in enumerate(data):
-            have = np.flatnonzero(~np.isnan(row))
-            for k in range(self.mixture.n_component):
-                total = self.mixture.covariances[k] + noise[i]
-                gain = np.linalg.solve(total[np.ix_(have, have)], total[np.ix_(have, two)]).T
-                mean = self.mixture.means[k][two] + gain @ (row[have] - self.mixture.means[k][have])
-                rest = total[np.ix_(two, two)] - gain @ total[np.ix_(have, two)]
-                ellipse = (mean[0], mean[1], rest[0, 0], rest[1, 1], rest[0, 1])
-                share[i] += odds[i, k] * share_in_window(window, nodes, *ellipse)
+        share = np.zeros(len(values))
+        for k in range(self.mixture.n_component):
+            ellipse = _given(self.mixture.means[k], self.mixture.covariances[k], data, noise, two)
+            share += odds[:, k] * shares_in_window(window, gauss_nodes(), *ellipse)
         mixed, uniform = self._log_parts(alone, errors)
         weight = np.exp(uniform - np.logaddexp(mixed, uniform))
         return (1.0 - weight) * share + weight * self._box_in_window(pair, window)
@@ -274,6 +271,25 @@ class FieldDensity:
         log_odds = self.mixture.marginal([0]).log_components(magnitude[:, None], np.zeros((len(magnitude), 1, 1)))
         # The largest of log odds plus Gumbel noise is distributed as the odds.
         return (log_odds + rng.gumbel(size=log_odds.shape)).argmax(axis=1)
+
+
+def _given(
+    mean: np.ndarray, covariance: np.ndarray, data: np.ndarray, noise: np.ndarray, two: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means (n_star, 2) and covariances (n_star, 2, 2) of two columns of a noisy Gaussian, given each star's others.
+
+    `data` (n_star, n_dim) is NaN where a value is missing, and in the two columns.
+    """
+    means, rest = np.empty((len(data), 2)), np.empty((len(data), 2, 2))
+    have = ~np.isnan(data)
+    for pattern in np.unique(have, axis=0):
+        rows, known = np.flatnonzero((have == pattern).all(axis=1)), np.flatnonzero(pattern)
+        total = covariance + noise[rows]
+        across = total[:, known[:, None], two]
+        gain = np.linalg.solve(total[:, known[:, None], known], across).transpose(0, 2, 1)
+        means[rows] = mean[two] + (gain @ (data[rows][:, known] - mean[known])[:, :, None])[:, :, 0]
+        rest[rows] = total[:, two[:, None], two] - gain @ across
+    return means, rest
 
 
 def _checked_kinds(kinds: Sequence[str] | None, shape: tuple[int, ...]) -> tuple[str, ...]:

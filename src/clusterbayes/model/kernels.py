@@ -54,6 +54,7 @@ class Stars(NamedTuple):
     pm: np.ndarray  # (n_star, 2) proper motion [mas/yr], NaN where missing; (0, 2) where there are none
     pm_variance: np.ndarray  # (n_star, 3) variances in right ascension and declination, and covariance
     offset: np.ndarray  # (n_star,) distance from the centre in units of the sample's radius; (0,) where not used
+    weight: np.ndarray  # (n_star,) how many stars each of them stands for
 
 
 class Sequence(NamedTuple):
@@ -175,7 +176,7 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
             sequence = f * (1.0 - eta) * density[i] / number_here[i] * stars.passing[i] * astrometry[i]
             outlier = f * eta * stars.outlier[i] * astrometry[i]
             field = (1.0 - f) * stars.field[i]
-            total += math.log(sequence + outlier + field)
+            total += stars.weight[i] * math.log(sequence + outlier + field)
             if cluster.shape[0] > 0:
                 cluster[w, i, 0] = sequence
                 cluster[w, i, 1] = outlier

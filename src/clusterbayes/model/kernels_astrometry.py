@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
-__all__ = ["gauss_nodes", "member_astrometry", "share_in_window"]
+__all__ = ["gauss_nodes", "member_astrometry", "share_in_window", "shares_in_window"]
 
 _REACH = 7.0  # standard deviations
 _SQRT_HALF = math.sqrt(0.5)
@@ -69,6 +69,17 @@ def member_astrometry(
     for i in range(stars.offset.size):
         # Density of places relative to an even spread over the circle.
         out[i] *= (1.0 + s2) / s2 / (1.0 + stars.offset[i] * stars.offset[i] / s2) ** 2
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def shares_in_window(window, nodes, means, covariances):
+    """Shares (n,) of Gaussians of means (n, 2) and covariances (n, 2, 2) that lie in a window."""
+    shares = np.empty(means.shape[0])
+    for i in range(shares.size):
+        shares[i] = share_in_window(
+            window, nodes, means[i, 0], means[i, 1], covariances[i, 0, 0], covariances[i, 1, 1], covariances[i, 0, 1]
+        )
+    return shares
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})

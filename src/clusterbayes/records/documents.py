@@ -50,6 +50,19 @@ class ParameterSummary(WireModel):
     unit: str = Field(description='Unit, e.g. "mag", "pc", "log10(yr)"; "" where there is none.')
 
 
+class Binning(WireModel):
+    """What summing the likelihood over points that stand for stars did to the posterior."""
+
+    model_config = ConfigDict(extra="allow")
+
+    step: Number = Field(description="Sides of the cells in units of the errors.")
+    n_point: int = Field(description="Points that the likelihood was summed over.")
+    n_star: int = Field(description="Stars that they stand for.")
+    spread: Number = Field(description="Standard deviation over draws of binned minus exact log posterior [nat].")
+    largest: Number = Field(description="Largest deviation from its mean [nat].")
+    offset: Number = Field(description="Its mean [nat].")
+
+
 class Diagnostics(WireModel):
     """How well the sampler did."""
 
@@ -70,6 +83,7 @@ class Diagnostics(WireModel):
     prior_dominated: list[str] = Field(default=[], description="Parameters of which the data say nothing.")
     at_bounds: dict[str, float] = Field(default={}, description="Bounds at which parameters pile up, by parameter.")
     modes: list[dict[str, OptionalNumber]] = Field(default=[], description="Summits, with their shares of the draws.")
+    binning: Binning | None = Field(default=None, description="Null where every star was evaluated.")
 
 
 class Counts(WireModel):

@@ -102,6 +102,7 @@ class FitSettings(WireModel):
     pm_window: Name | None = None
     positions: bool = True
     model_error: Literal["default", "none"] = "default"
+    binned: Literal["auto", "never"] = "auto"
     priors: dict[Name, Name] | None = Field(default=None, description='Parameter to prior, e.g. "normal(0,0.1)".')
     fixed: dict[Name, Number] | None = Field(default=None, description="Parameter to the value that it is held at.")
     extinction_law: Name = "tables"
@@ -163,8 +164,8 @@ class FitSettings(WireModel):
         """Return the keywords for `fit_cluster`, with the number of threads that the worker gives."""
         names = (
             "grid", "center", "radius", "mag_limit", "max_error", "counts", "mass_function", "binary_law",
-            "proper_motion", "pm_window", "positions", "model_error", "priors", "fixed", "extinction_law", "r_v",
-            "seed",
+            "proper_motion", "pm_window", "positions", "model_error", "binned", "priors", "fixed", "extinction_law",
+            "r_v", "seed",
         )  # fmt: skip
         table = self.completeness
         completeness = None if table is None else Completeness(tuple(table.magnitude), tuple(table.fraction))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from unit.model.mocks import GAIA, make_model, mock_table
 
+from clusterbayes.inference import field
 from clusterbayes.inference.field import MIN_CONTROL, FieldLearner
 from clusterbayes.model.field import FieldDensity
 from clusterbayes.photometry import Photometry
@@ -113,3 +114,34 @@ class TestSample:
         _, model = sample
         density = FieldLearner(model, None, 1).density(np.ones(300))
         assert np.all(np.isfinite(density)) and np.all(density > 0)
+
+
+class TestManyStars:
+    def test_few_of_them_teach_what_all_would(self, monkeypatch):
+        table = mock_table(2000, 2000, seed=5)
+        model = make_model(table)
+        p_member = np.where(np.asarray(table["is_member"]), 0.99, 0.02)
+        everyone = FieldLearner(model, None, 7).density(p_member)
+        monkeypatch.setattr(field, "_N_TAUGHT", 1000)
+        some = FieldLearner(model, None, 7)
+        found = some.density(p_member)
+        assert np.array_equal(found, some.density(p_member))
+        assert np.std(np.log(found / everyone)) < 0.15  # 1,000 stars teach a Gaussian's width to 2 %
+        assert not np.array_equal(found, everyone)
+
+    def test_those_drawn_count_for_the_others(self, monkeypatch):
+        monkeypatch.setattr(field, "_N_TAUGHT", 1000)
+        rng = np.random.default_rng(1)
+        chance, value = rng.random(20_000) ** 6, rng.normal(size=20_000)
+        rows, weights = field._taught(chance, 3)
+        assert weights.max() <= 1.0 + 1e-12
+        weights = weights * chance.sum() / 1000
+        error = np.sqrt(np.sum(weights**2 * value[rows] ** 2))
+        assert abs(rows.size - 1000) < 4 * np.sqrt(1000)
+        assert abs(weights @ value[rows] - chance @ value) < 4 * error
+        assert weights.sum() == pytest.approx(chance.sum(), rel=4 / np.sqrt(1000))
+
+    def test_few_stars_are_all_taken(self):
+        rows, weights = field._taught(np.linspace(0.0, 1.0, 50), 3)
+        assert np.array_equal(rows, np.arange(50))
+        assert np.array_equal(weights, np.linspace(0.0, 1.0, 50))
