@@ -77,8 +77,9 @@ class Comparison:
 
     @property
     def normalised(self) -> NDArray[np.float64]:
-        """Residuals over the errors of both, added in quadrature (n_cluster,); without an error only the fit's."""
-        return self.residual / np.hypot(self.fitted_sigma, np.nan_to_num(self.reference_sigma))
+        """Residuals over the errors of both, added in quadrature (n_cluster,); NaN where neither has one."""
+        errors = np.hypot(self.fitted_sigma, np.nan_to_num(self.reference_sigma))
+        return np.divide(self.residual, errors, out=np.full_like(errors, np.nan), where=errors > 0)
 
     def statistics(self, only_good: bool = True) -> dict[str, float]:
         """Return number, median and rms of the residuals, rms of the normalised ones, and the share within 68 and 90 %.
@@ -92,6 +93,7 @@ class Comparison:
         if not used.any():
             return {"n": 0} | dict.fromkeys(("median", "rms", "normalised_rms", "within_68", "within_90"), math.nan)
         residual, z = self.residual[used], self.normalised[used]
+        z = z[np.isfinite(z)] if np.isfinite(z).any() else np.array([np.nan])
         return {
             "n": int(used.sum()),
             "median": float(np.median(residual)),

@@ -56,6 +56,8 @@ def test_only_what_both_have_is_compared(tmp_path):
     assert found.residual == pytest.approx([0.1]) and found.normalised == pytest.approx([1.0])
     assert np.isnan(found.reference_sigma).all()
     assert compare([{**row, "name": "else"}], reference) == []
+    (held,) = compare([row | {"log_age_q16": 8.2, "log_age_q84": 8.2}], reference)
+    assert np.isnan(held.normalised).all() and np.isnan(held.statistics()["normalised_rms"])
 
 
 def test_references_that_can_not_serve_are_refused(tmp_path):
