@@ -1,7 +1,9 @@
 "use strict";
 /* The colour-magnitude diagram on a canvas: hover or arrow keys name a star, a slider says what counts as a member. */
 (function () {
-  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+  window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details:not(.screen)").forEach((one) => { one.open = true; });
+  });
   const data = JSON.parse(document.getElementById("data").textContent);
   if (!data.pairs.length || !data.ids.length) return;
   const find = (id) => document.getElementById(id);
