@@ -450,7 +450,7 @@ def _summarize(
     verdict = chain.convergence
     dominated, table = prior_dominated(z, parameters.names), mode_table(modes, z, parameters)
     bounded = at_bounds(theta, parameters.names, parameters.priors)
-    binning = None if model.cells is None else Binning.measure(model, flat[picked])
+    binning = None if model.cells is None else Binning.measure(model, flat[picked[::3]])
     reasons = [*verdict.reasons, *([] if binning is None else binning.reasons())]
     diagnostics = {
         "converged": not reasons, "reasons": reasons, "tau": verdict.tau, "ess": verdict.ess,
