@@ -15,7 +15,7 @@ SETTINGS = {
     "model_error": "none",
     "priors": {"log_age": "normal(9.45,0.05)"},
     "fixed": {"alpha_1": 1.3, "alpha_2": 2.3, "mh": 0.1, "dist_mod": 7.4, "a_v": 0.3},  # a short search
-    "sampling": SamplingOptions(max_steps=100, burn_rounds=4, burn_steps=12, target_ess=10**6, n_threads=1),
+    "sampling": SamplingOptions(max_steps=400, burn_rounds=4, burn_steps=12, target_ess=10**6, n_threads=1),
 }
 
 

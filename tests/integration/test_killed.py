@@ -71,7 +71,7 @@ def test_killed_at_random_moments(processes, unbroken, tmp_path):
             out.unlink(), checkpoint.unlink()
         process = processes.Process(target=killed.fit, args=(checkpoint, out))
         process.start()
-        process.join(rng.uniform(0.05, 0.7) * seconds if kills < KILLS else LONG)
+        process.join(rng.uniform(0.05, 0.95) * seconds if kills < KILLS else LONG)
         if process.is_alive():
             process.kill()
             process.join()

@@ -173,13 +173,13 @@ def test_interruption(run, catalogue, tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_plots(monkeypatch):
-    """Write empty files instead of plots, which take seconds."""
+    """Write empty files instead of plots and the report, which take seconds."""
 
-    def write_plots(result, folder, title):
-        for name in ("cmd", "hr", "corner"):
-            (folder / f"{name}.png").write_bytes(b"")
+    def write_pictures(result, folder, title):
+        for name in ("cmd.png", "hr.png", "corner.png", "report.html"):
+            (folder / name).write_bytes(b"")
 
-    monkeypatch.setattr("clusterbayes.results.export._write_plots", write_plots)
+    monkeypatch.setattr("clusterbayes.results.export._write_pictures", write_pictures)
 
 
 @pytest.fixture
