@@ -91,6 +91,8 @@ class Crowd:
         BatchError
             If the scheduler is gone.
         """
+        from distributed.comm import CommClosedError
+
         try:
             future = self._ended.get(timeout=timeout)
         except queue.Empty:
@@ -109,6 +111,8 @@ class Crowd:
             future.add_done_callback(self._ended.put)
             return None
         except CancelledError:
+            raise _gone(self._client) from None
+        except CommClosedError:
             raise _gone(self._client) from None
         except Exception as problem:  # whatever the job's end raised, or KilledWorker
             error = problem

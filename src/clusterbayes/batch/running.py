@@ -230,12 +230,17 @@ def _take(row: Mapping[str, Any], summary: Summary, watch: _Watch) -> None:
 
 
 def _row_of(task: Task, row: dict[str, Any] | None, error: BaseException | None) -> dict[str, Any] | None:
-    """Return the row of a job that has ended; None if it has to be done again."""
+    """Return the row of a job that has ended; None if it has to be done again.
+
+    What stands in its folder counts, whatever became of the message: a worker may end a job, then lose the scheduler.
+    """
     if error is None:
         return row
+    state = read_state(task.places.folder(task.folder))
+    if state is not None and is_settled(state, task):
+        return state.row
     if Crowd.is_loss(error):
-        state = read_state(task.places.folder(task.folder))
-        return state.row if state is not None and is_settled(state, task) else None
+        return None
     return record_failure(task, reason_of(error), f"{type(error).__name__}: {error}", error)
 
 

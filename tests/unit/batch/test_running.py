@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from integration.batch import fakes
 
 from clusterbayes.batch import BatchOptions, fit_many
+from clusterbayes.batch.crowd import Crowd
 from clusterbayes.batch.jobs import job_seed
 from clusterbayes.errors import BatchError, CheckpointError, InputError, SettingsError
 
@@ -47,6 +49,20 @@ def run(jobs, client, out, **options):
 
 def numbers(summary):
     return {row["name"]: row["log_age"] for row in summary.rows}
+
+
+def test_a_job_that_is_done_stays_done_though_its_message_was_lost(client, tmp_path, monkeypatch):
+    """A worker may end a job and lose the connection before it can say so: what stands in the folder counts."""
+    whole = Crowd.next_ended
+
+    def broken(self, timeout):
+        ended = whole(self, timeout)
+        return ended and replace(ended, row=None, error=OSError("the connection broke"))
+
+    monkeypatch.setattr(Crowd, "next_ended", broken)
+    summary, _ = run(fakes.jobs(tmp_path / "tables", "plain"), client, tmp_path / "out")
+    assert [row["status"] for row in summary.rows] == ["done"]
+    assert [path.name for path in (tmp_path / "out").glob("clusters/plain_0/numbers.txt")] == ["numbers.txt"]
 
 
 def test_the_largest_goes_first_and_order_does_not_matter(client, tmp_path):
