@@ -1,16 +1,22 @@
-"""Whether a chain can be believed: R̂ between halves of independent ensembles, autocorrelation time, effective size."""
+"""Whether a chain can be believed: R̂ of independent ensembles, autocorrelation time, effective size, stuck walkers.
+
+A walker that stays in one place for long is stuck where its proposals hardly reach. The autocorrelation time, a mean
+over walkers, does not show it, so the longest rest is judged by itself: it may take no more than a tenth of the chain.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import emcee
 import numpy as np
 
-__all__ = ["Convergence", "assess", "split_rhat"]
+__all__ = ["Convergence", "assess", "longest_rest", "split_rhat"]
 
 RHAT_LIMIT = 1.01
 LENGTH_IN_TAU = 50.0
+LENGTH_IN_RESTS = 10.0
 _STUCK = 0.1  # share of walkers that never moved from which a chain says nothing about its autocorrelation
 
 
@@ -25,6 +31,10 @@ class Convergence:
         Why not, in words; empty when converged.
     tau, ess, rhat : dict
         Autocorrelation time [steps], effective sample size and split-R̂, by parameter.
+    longest_rest : int
+        Most steps that a walker stayed in one place.
+    length_needed : float
+        Steps that the chain should have by its τ and rests.
     progress : float
         How much of the required length is done, 0 to 1.
     """
@@ -34,6 +44,8 @@ class Convergence:
     tau: dict[str, float] = field(repr=False)
     ess: dict[str, float] = field(repr=False)
     rhat: dict[str, float] = field(repr=False)
+    longest_rest: int
+    length_needed: float
     progress: float
 
     @property
@@ -72,6 +84,15 @@ def split_rhat(groups: np.ndarray) -> np.ndarray:
         return np.where(within > 0, np.sqrt(1.0 + between / within), 1.0)
 
 
+def longest_rest(chain: np.ndarray) -> int:
+    """Most steps that any walker of a chain (n_steps, n_walkers, n_dim) stayed in one place."""
+    longest, here = 1, np.ones(chain.shape[1], int)
+    for before, after in pairwise(chain):
+        here = np.where((before == after).all(axis=1), here + 1, 1)
+        longest = max(longest, int(here.max()))
+    return longest
+
+
 def assess(chain: np.ndarray, n_ensemble: int, target_ess: float, names: tuple[str, ...]) -> Convergence:
     """Judge a chain of shape (n_steps, n_walkers, n_dim) made of `n_ensemble` blocks of walkers."""
     n_steps, n_walkers, n_dim = chain.shape
@@ -97,6 +118,19 @@ def assess(chain: np.ndarray, n_ensemble: int, target_ess: float, names: tuple[s
         )
     if ess.min() < target_ess:
         reasons.append(f"effective sample size {ess.min():.0f} ({names[worst]}) is below {target_ess:.0f}")
-    progress = min(1.0, n_steps / (LENGTH_IN_TAU * tau[worst]), ess.min() / target_ess)
+    rest = longest_rest(chain)
+    if n_steps < LENGTH_IN_RESTS * rest:
+        reasons.append(f"a walker stayed in one place for {rest} of {n_steps} steps, more than a tenth: it was stuck")
+    length_needed = max(LENGTH_IN_TAU * tau[worst], LENGTH_IN_RESTS * rest)
+    progress = min(1.0, n_steps / length_needed, ess.min() / target_ess)
     by_name = [{n: float(v) for n, v in zip(names, values, strict=True)} for values in (tau, ess, rhat)]
-    return Convergence(not reasons, reasons, by_name[0], by_name[1], by_name[2], float(progress))
+    return Convergence(
+        converged=not reasons,
+        reasons=reasons,
+        tau=by_name[0],
+        ess=by_name[1],
+        rhat=by_name[2],
+        longest_rest=rest,
+        length_needed=float(length_needed),
+        progress=float(progress),
+    )

@@ -454,9 +454,10 @@ def _summarize(
     reasons = [*verdict.reasons, *([] if binning is None else binning.reasons())]
     diagnostics = {
         "converged": not reasons, "reasons": reasons, "tau": verdict.tau, "ess": verdict.ess,
-        "rhat": verdict.rhat, "acceptance": chain.acceptance, "n_walkers": n_walkers, "n_steps": n_steps,
-        "n_burn": chain.n_burn, "n_ensembles": chain.n_ensemble, "log_prob_max": float(log_prob.max()),
-        "wall_seconds": keeper.seconds, "prior_dominated": dominated, "at_bounds": bounded, "modes": table,
+        "rhat": verdict.rhat, "longest_rest": verdict.longest_rest, "acceptance": chain.acceptance,
+        "n_walkers": n_walkers, "n_steps": n_steps, "n_burn": chain.n_burn, "n_ensembles": chain.n_ensemble,
+        "log_prob_max": float(log_prob.max()), "wall_seconds": keeper.seconds,
+        "prior_dominated": dominated, "at_bounds": bounded, "modes": table,
         "binning": None if binning is None else asdict(binning),
     }  # fmt: skip
     photometry = chosen.photometry

@@ -158,10 +158,10 @@ class Sampler(Protocol):
 def _moves(proposal: IndependentProposal, n_dim: int) -> list[tuple[emcee.moves.Move, float]]:
     alone = {"live_dangerously": True}  # few walkers span few directions; the independent draws span them all
     return [
-        (emcee.moves.MHMove(proposal, ndim=n_dim), 0.8),
-        (emcee.moves.DEMove(**alone), 0.1),
-        (emcee.moves.DEMove(gamma0=1.0, **alone), 0.04),
-        (emcee.moves.DESnookerMove(**alone), 0.06),
+        (emcee.moves.MHMove(proposal, ndim=n_dim), 0.6),
+        (emcee.moves.DEMove(**alone), 0.2),
+        (emcee.moves.DEMove(gamma0=1.0, **alone), 0.05),
+        (emcee.moves.DESnookerMove(**alone), 0.15),
     ]
 
 
@@ -315,7 +315,7 @@ def _run(
     convergence = _assessed(course, options, names) if course.checked else None
     while course.checked < options.max_steps and not (convergence and convergence.converged):
         checked = course.checked
-        missing = 51.0 * convergence.tau_max - checked if convergence else 100.0
+        missing = 1.02 * convergence.length_needed - checked if convergence else 100.0
         if checked >= _LEAST and missing > _TOO_LONG * checked and course.anew < _ANEW:
             seen = course.ensembles.chain()
             taught = replace(course, draws=seen.reshape(-1, seen.shape[2]), anew=course.anew + 1)

@@ -73,6 +73,7 @@ class Diagnostics(WireModel):
     tau: PerParameter = Field(description="Autocorrelation time [steps].")
     ess: PerParameter = Field(description="Effective sample size.")
     rhat: PerParameter = Field(default=None, description="Split R-hat between ensembles.")
+    longest_rest: int | None = Field(default=None, description="Most steps that a walker stayed in one place.")
     acceptance: OptionalNumber = Field(description="Fraction of accepted proposals.")
     n_walkers: int = Field(description="Number of walkers, all ensembles together.")
     n_steps: int = Field(description="Steps of each walker after burn-in.")

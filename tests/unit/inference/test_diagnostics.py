@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusterbayes.inference.diagnostics import assess, split_rhat
+from clusterbayes.inference.diagnostics import assess, longest_rest, split_rhat
 
 NAMES = ("log_age", "mh")
 
@@ -95,6 +95,27 @@ def test_walkers_that_never_moved_are_no_sample():
     verdict = assess(chain, 2, 30, NAMES)
     assert not verdict.converged
     assert verdict.ess_min == pytest.approx(40.0)
+
+
+def test_a_stuck_walker_is_found():
+    """One of forty walkers waits for a tenth of the chain, and one step more."""
+    chain = independent()
+    chain[100:160, 7] = chain[100, 7]
+    assert assess(chain, 2, 1000, NAMES).converged
+    chain[160, 7] = chain[100, 7]
+    verdict = assess(chain, 2, 1000, NAMES)
+    assert verdict.longest_rest == 61
+    assert verdict.length_needed == pytest.approx(610.0)
+    assert verdict.reasons == ["a walker stayed in one place for 61 of 600 steps, more than a tenth: it was stuck"]
+
+
+def test_rests_end_where_any_coordinate_moves():
+    chain = independent(n_steps=50, n_walkers=4)
+    assert longest_rest(chain) == 1
+    chain[10:20, 2, 0] = 0.5
+    assert longest_rest(chain) == 1
+    chain[10:20, 2, 1] = 0.5
+    assert longest_rest(chain) == 10
 
 
 def test_rhat_of_equal_groups():
