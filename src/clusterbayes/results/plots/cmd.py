@@ -275,14 +275,14 @@ def _draw_limit(ax: Axes, axes: CmdAxes, result: FitResult) -> None:
         if not np.isfinite(y).all() or not (top < y[0] < bottom):
             continue
         ax.plot(x, y, color=INK, lw=0.9, ls=(0, (1, 1.5)), zorder=2.8)
-        above: dict[str, Any] = {
-            "xytext": (-6, 3),
+        beyond: dict[str, Any] = {  # the line, on the side where no stars are
+            "xytext": (-6, 3 if word == "bright" else -3),
             "textcoords": "offset points",
             "ha": "right",
-            "va": "bottom",
+            "va": "bottom" if word == "bright" else "top",
             "fontsize": 8,
         }
-        ax.annotate(f"{word} limit", (x[1], y[1]), annotation_clip=True, **above)
+        ax.annotate(f"{word} limit", (x[1], y[1]), annotation_clip=True, **beyond)
     ax.set_xlim(*x)
 
 
