@@ -16,7 +16,7 @@ from clusterbayes.errors import SettingsError
 from clusterbayes.model.imf import mass_function
 from clusterbayes.model.priors import Exponential, HalfNormal, Normal, Prior, Uniform, parse_prior
 
-__all__ = ["COLOUR_KNOTS", "FLOOR_SCALE", "ParameterSet", "default_priors", "floor_scale", "unit_of"]
+__all__ = ["COLOUR_KNOTS", "FLOOR_LEAST", "FLOOR_SCALE", "ParameterSet", "default_priors", "floor_scale", "unit_of"]
 
 #: Knots of the colour discrepancy [log Teff], with the standard deviation of its prior there [mag]. Models follow the
 #: colours of solar-type and A stars to about 0.02 mag; they are worse for the coolest and the hottest stars.
@@ -24,6 +24,10 @@ COLOUR_KNOTS = {3.50: 0.05, 3.60: 0.02, 3.72: 0.02, 3.85: 0.02, 4.05: 0.05}
 
 #: Least width of the prior of the model floors [mag]: how well models follow the colours of real clusters.
 FLOOR_SCALE = 0.02
+
+#: Least model floor [mag]. Interpolated isochrones miss published ones by about as much (rms, docs/certificates), along
+#: whole sequences: hundreds of stars with smaller errors would have to be believed on shapes that nobody knows.
+FLOOR_LEAST = 0.007
 
 _UNITS = {
     "log_age": "log10(yr)",
@@ -120,7 +124,7 @@ def default_priors(
     for band in bands:
         known = (zero_point_error or {}).get(band, 0.0)
         if model_error:
-            priors[f"floor_{band}"] = HalfNormal(floor_scale(certified_floor))
+            priors[f"floor_{band}"] = Normal(0.0, floor_scale(certified_floor), FLOOR_LEAST, 0.3)
         else:
             fixed[f"floor_{band}"] = 0.0
         if model_error and known > 0.0:
