@@ -81,11 +81,18 @@ def _page(
         if not settings["matched"]:
             yield from _wrong_models(judgement, ratios)
         elif settings["model_error"] != "default":
-            state = "stays" if judgement.holds else "**does not stay**"
-            yield f"Everything together {state} within what perfect code does {100 * CONFIDENCE:.0f} % of the time.\n"
+            yield from _in_bands(judgement)
         yield from _tables(judgement)
     yield f"\n![Distributions of places minus the even one](ecdf{ending}.png)\n"
     yield f"![Histograms of places](ranks{ending}.png)"
+
+
+def _in_bands(judgement: Judgement) -> Iterator[str]:
+    """Say whether coverage is in its bands, and the ranks in theirs: two statements, each with a confidence."""
+    for what, holds in (("All coverage", judgement.coverage["holds"]), ("Every rank test", judgement.ranks["holds"])):
+        state = "is" if np.all(holds) else "**is not**"
+        yield f"{what} {state} within what perfect code keeps {100 * CONFIDENCE:.0f} % of the time."
+    yield ""
 
 
 def _about(settings: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
