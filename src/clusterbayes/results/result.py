@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.results.tables import compression, plain, plain_table, read_table, same, write_table
+from clusterbayes.writing import replacing
 
 __all__ = ["SCHEMA_VERSION", "Curve", "FitResult"]
 
@@ -266,15 +266,8 @@ class FitResult:
         if target.exists() and not overwrite:
             raise SettingsError("the file exists already", str(target), remedy="choose another place, or overwrite it")
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        try:
-            with h5py.File(partial, "w") as file:
-                self.write(file)
-            with open(partial, "rb") as written:
-                os.fsync(written.fileno())
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(target) as partial, h5py.File(partial, "w") as file:
+            self.write(file)
         return target
 
     @classmethod

@@ -124,9 +124,7 @@ def _same_stars(fit: FitResult, other: FitResult) -> bool:
         return False
     columns = [*fit.observables, *(f"{name}_error" for name in fit.observables)]
     used = np.array_equal(np.asarray(fit.stars["used"], bool), np.asarray(other.stars["used"], bool))
-    return used and all(
-        np.array_equal(*(_numbers(each, name) for each in (fit, other)), equal_nan=True) for name in columns
-    )
+    return used and all(np.array_equal(_numbers(fit, name), _numbers(other, name), equal_nan=True) for name in columns)
 
 
 def _numbers(fit: FitResult, name: str) -> np.ndarray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.results.result import Curve, FitResult
+from clusterbayes.writing import replacing
 
 __all__ = [
     "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "OUTLIER", "draw_curves", "draw_members", "free_corners",
@@ -94,15 +94,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = DPI) ->
         endings = ", ".join(f".{name}" for name in sorted(known))
         raise SettingsError("the picture format is not known", str(path), expected=f"a name ending in one of {endings}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
-    try:
-        with open(partial, "wb") as file:
-            figure.savefig(file, format=kind, dpi=dpi)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(target) as partial, open(partial, "wb") as file:  # matplotlib would add an ending to a name
+        figure.savefig(file, format=kind, dpi=dpi)
     return target
 
 

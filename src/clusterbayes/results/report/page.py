@@ -14,7 +14,7 @@ from clusterbayes.results.report.diagram import diagram_data
 from clusterbayes.results.report.pictures import pictures
 from clusterbayes.results.report.words import parameter_rows, provenance_rows, sentences, verdict, warnings
 from clusterbayes.results.result import FitResult
-from clusterbayes.results.writing import write_text
+from clusterbayes.writing import write_text
 
 __all__ = ["report_html", "write_report"]
 
