@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "write_text"]
+__all__ = ["begun", "replacing", "write_text"]
+
+_HEX = "[0-9a-f]"
 
 
 @contextmanager
@@ -25,7 +28,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Yields
     ------
     Path
-        ``.<name>.<eight digits>`` in the same folder.
+        ``.<name>.<eight hexadecimal digits>`` in the same folder; `begun` finds what a killed process has left.
     """
     target = Path(path)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
@@ -36,6 +39,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def begun(folder: Path, name: str) -> Iterator[Path]:
+    """Yield what stands in a folder under a hidden name for a file or folder `name`, and has not got that name yet."""
+    return folder.glob(f".{glob.escape(name)}.{8 * _HEX}")
 
 
 def write_text(text: str, path: str | os.PathLike[str]) -> Path:

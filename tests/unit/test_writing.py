@@ -8,7 +8,7 @@ import pytest
 from astropy.table import Table
 
 from clusterbayes.results.export import write_table
-from clusterbayes.writing import replacing, write_text
+from clusterbayes.writing import begun, replacing, write_text
 
 
 def test_a_file_is_old_until_it_is_whole(tmp_path):
@@ -28,6 +28,12 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
         raise OSError("the disk is full")
     assert place.read_text(encoding="utf-8") == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_what_a_killed_process_left_is_told_from_what_belongs_to_somebody(tmp_path):
+    for name in (".m[67].00ff12ab", ".m[67].previous", ".m6.00ff12ab", "m[67]"):
+        (tmp_path / name).mkdir()
+    assert [path.name for path in begun(tmp_path, "m[67]")] == [".m[67].00ff12ab"]
 
 
 @pytest.mark.parametrize("name", ["table.ecsv", "table.csv", "table.fits", "table.vot"])

@@ -26,7 +26,7 @@ from clusterbayes.inference.ensembles import Course
 from clusterbayes.inference.identity import differences
 from clusterbayes.inference.search import Mode
 from clusterbayes.results.tables import plain
-from clusterbayes.writing import replacing
+from clusterbayes.writing import begun, replacing
 
 __all__ = ["Checkpoint", "Keeper", "NothingKept", "discard", "replace_whole"]
 
@@ -263,7 +263,7 @@ def discard(path: str | os.PathLike[str]) -> None:
 
 def _sweep(path: Path, *, older: float) -> None:
     """Remove files that were begun for a checkpoint more than some seconds ago and never finished."""
-    for partial in path.parent.glob(f".{path.name}.????????"):
+    for partial in begun(path.parent, path.name):
         try:
             if time.time() - partial.stat().st_mtime >= older:
                 partial.unlink()

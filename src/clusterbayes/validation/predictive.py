@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from clusterbayes.bands import Observable, observable_matrix, parse_observable
-from clusterbayes.errors import InputError
+from clusterbayes.errors import GridError, InputError
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model.details import Details
 from clusterbayes.model.selection import ErrorCurve
@@ -106,11 +106,17 @@ def check_fit(result: FitResult, grid: IsochroneGrid, *, n_replicas: int = 600, 
     ------
     InputError
         If the grid lacks a band of the fit.
+    GridError
+        If the grid is another one than that of the fit, or was loaded with another law of extinction.
     """
     observables = tuple(parse_observable(name) for name in result.observables)
     missing = {band for observable in observables for band in observable.bands} - set(grid.bands)
     if missing:
         raise InputError("the grid lacks a band of the fit", grid.name, sorted(missing)[0])
+    fitted_with = (result.provenance.get("grid") or {}).get("digest")
+    if fitted_with and grid.digest and grid.digest != fitted_with:
+        remedy = "give the grid, the law of extinction and the R_V of the fit, or fit again"
+        raise GridError("these are other isochrones than those of the fit", grid.name, remedy=remedy)
     used = np.asarray(result.stars["used"], bool)
     values = np.column_stack([np.asarray(result.stars[name], float)[used] for name in result.observables])
     project = _projection(observables)
