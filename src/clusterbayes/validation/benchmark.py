@@ -20,7 +20,7 @@ from astropy.table import Table
 
 from clusterbayes import __version__
 from clusterbayes.errors import CheckpointError, ClusterBayesError, InputError, SettingsError
-from clusterbayes.validation.crowd import Outcomes, run_side_by_side
+from clusterbayes.validation.outcomes import Outcomes, run_side_by_side
 
 __all__ = ["PARAMETERS", "Entry", "benchmark_table", "read_truth", "run_benchmark", "verdicts"]
 

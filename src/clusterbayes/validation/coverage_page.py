@@ -10,7 +10,7 @@ import numpy as np
 
 from clusterbayes.results.export import write_table, write_text
 from clusterbayes.validation.coverage import CONFIDENCE, Judgement, judge, places, width_ratios
-from clusterbayes.validation.crowd import Outcomes
+from clusterbayes.validation.outcomes import Outcomes
 from clusterbayes.validation.pages import markdown_table, verdict
 
 __all__ = ["MAIN", "write_coverage"]
