@@ -183,7 +183,15 @@ class FitResult:
     @property
     def p_member(self) -> NDArray[np.float64]:
         """Membership probability of every input row, (n_input,), in input order; NaN where a row was not used."""
-        return np.ma.filled(np.ma.asarray(self.stars["p_member"], dtype=np.float64), np.nan)
+        return self.column("p_member")
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return a column of `stars` as plain numbers, (n_input,); NaN where a cell is masked."""
+        return np.ma.filled(np.ma.asarray(self.stars[name], dtype=np.float64), np.nan)
+
+    def curve(self, kind: str) -> Curve | None:
+        """Return the first isochrone of a kind ("best", "fan" or "binary"); None if there is none."""
+        return next((curve for curve in self.curves if curve.kind == kind), None)
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """Summarise the posterior, one parameter at a time.

@@ -124,17 +124,13 @@ def _same_stars(fit: FitResult, other: FitResult) -> bool:
         return False
     columns = [*fit.observables, *(f"{name}_error" for name in fit.observables)]
     used = np.array_equal(np.asarray(fit.stars["used"], bool), np.asarray(other.stars["used"], bool))
-    return used and all(np.array_equal(_numbers(fit, name), _numbers(other, name), equal_nan=True) for name in columns)
-
-
-def _numbers(fit: FitResult, name: str) -> np.ndarray:
-    return np.ma.filled(np.ma.asarray(fit.stars[name], dtype=float), np.nan)
+    return used and all(np.array_equal(fit.column(name), other.column(name), equal_nan=True) for name in columns)
 
 
 def _predicted(name: str, fit: FitResult) -> np.ndarray:
     if "log_predictive" not in fit.stars.colnames:
         raise InputError("the fit says nothing of predictive densities", name, "log_predictive", remedy="fit again")
-    values = np.asarray(fit.stars["log_predictive"], float)[np.asarray(fit.stars["used"], bool)]
+    values = fit.column("log_predictive")[np.asarray(fit.stars["used"], bool)]
     if not np.isfinite(values).all():
         raise InputError("a predictive density is not finite", name, "log_predictive")
     return values

@@ -105,7 +105,7 @@ def check_fit(result: FitResult, grid: IsochroneGrid, *, n_replicas: int = 600, 
     Raises
     ------
     InputError
-        If the grid lacks a band of the fit.
+        If the grid lacks a band of the fit, or the result has no best isochrone.
     GridError
         If the grid is another one than that of the fit, or was loaded with another law of extinction.
     """
@@ -230,7 +230,9 @@ def _members(
 
 
 def _scene(result: FitResult, points: np.ndarray, project: Callable[[np.ndarray], np.ndarray]) -> _Scene:
-    best = next(curve for curve in result.curves if curve.kind == "best")
+    best = result.curve("best")
+    if best is None:
+        raise InputError("the result has no best isochrone to compare with", "curves", remedy="fit again")
     line = project(best.observables)
     low, high = np.percentile(points, [0.5, 99.5], axis=0)
     n_bins = int(np.clip(np.sqrt(len(points) / 5.0), 4, 12))

@@ -29,7 +29,6 @@ from clusterbayes.results.plots.style import (
     draw_members,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_title,
 )
 from clusterbayes.results.result import FitResult
@@ -104,7 +103,6 @@ def plot_parallaxes(
     ax.set(ylim=(middle - half, middle + half), xlabel=axis_label(axes.magnitude), ylabel="parallax [mas]")
     ax.legend(loc="upper left")
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 
@@ -160,7 +158,6 @@ def plot_motions(
     ax.set(xlabel=r"$\mu_\alpha \cos\delta$ [mas/yr]", ylabel=r"$\mu_\delta$ [mas/yr]")
     ax.legend(loc="upper left")
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 
@@ -242,7 +239,6 @@ def plot_sky(
     ax.set_aspect("equal", adjustable="box")
     ax.legend(loc="upper left", labelcolor=INK)
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 

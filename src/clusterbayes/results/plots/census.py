@@ -17,7 +17,6 @@ from clusterbayes.results.plots.style import (
     MEMBERS,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_title,
 )
 from clusterbayes.results.result import FitResult
@@ -82,7 +81,6 @@ def plot_luminosity_function(
     ax.set_ylim(bottom=0.0)
     ax.legend(loc="upper left")
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 
@@ -128,7 +126,6 @@ def plot_mass_function(
     ax.tick_params(axis="x", which="minor", labelsize=7.5)
     ax.legend(loc="best", labelcolor=INK)
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 

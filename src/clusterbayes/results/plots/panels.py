@@ -22,7 +22,6 @@ from clusterbayes.results.plots.style import (
     draw_members,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_title,
 )
 from clusterbayes.results.result import FitResult
@@ -97,7 +96,7 @@ def observable_extinction(result: FitResult) -> Array:
         If no star has a temperature.
     """
     grid = result.provenance.get("grid") or {}
-    teff, lum, mass = (_column(result, name) for name in ("log_teff", "log_lum", "mass"))
+    teff, lum, mass = (result.column(name) for name in ("log_teff", "log_lum", "mass"))
     with np.errstate(invalid="ignore", divide="ignore"):
         log_g = np.log10(mass) + 4.0 * teff - lum + _LOG_G
     known = np.isfinite(teff) & np.isfinite(log_g)
@@ -115,10 +114,6 @@ def observable_extinction(result: FitResult) -> Array:
     found = np.tile(np.median(dimming[likely] if likely.any() else dimming, axis=0), (len(teff), 1))
     found[known] = dimming
     return found
-
-
-def _column(result: FitResult, name: str) -> Array:
-    return np.ma.filled(np.ma.asarray(result.stars[name], dtype=np.float64), np.nan)
 
 
 @styled
@@ -177,5 +172,4 @@ def plot_dereddening(
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
     ax.legend(loc="lower left", markerscale=1.5)
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax

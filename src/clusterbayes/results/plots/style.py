@@ -28,7 +28,7 @@ from clusterbayes.writing import replacing
 
 __all__ = [
     "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "OUTLIER", "draw_curves", "draw_members", "free_corners",
-    "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "value_text", "warn_if_not_converged",
+    "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "value_text",
     "write_key", "write_parameters", "write_title",
 ]  # fmt: skip
 
@@ -265,12 +265,8 @@ def write_key(ax: Axes, corner: tuple[float, float]) -> None:
 
 
 def write_title(ax: Axes, result: FitResult, title: str | None) -> None:
-    """Write the title (the name of the input file if none is given)."""
+    """Write the title (the name of the input file if none is given), and beside it if the fit did not converge."""
     source = str((result.provenance.get("input") or {}).get("source") or "")
     ax.set_title(Path(source.removeprefix("example:")).stem if title is None else title)
-
-
-def warn_if_not_converged(ax: Axes, result: FitResult) -> None:
-    """Write above the plot that its fit did not converge, where that is so."""
     if not result.converged:
         ax.set_title("not converged", loc="right", color=ISOCHRONE)
