@@ -186,18 +186,26 @@ def coverage(
 
 
 def _judge(folder: Path, *, shrunk: bool, matched: Path | None) -> None:
-    from clusterbayes.validation.coverage_page import write_coverage
+    from clusterbayes.validation.coverage_page import is_demanded, write_coverage
+    from clusterbayes.validation.outcomes import Outcomes
 
     judgement = write_coverage(folder, shrunk=shrunk, matched=matched)[0]
+    demanded = is_demanded(Outcomes(folder).settings)
+
+    def verdict(holds: bool) -> str:
+        return _verdict(holds if demanded else None)
+
     rows = []
     for row in judgement.coverage:
         band = f"{row['low']:.3f} to {row['high']:.3f}"
         what = f"{row['parameter']} in {100 * row['level']:.0f} % intervals"
-        rows.append((what, f"{row['share']:.3f}", band, _verdict(bool(row["holds"]))))
+        rows.append((what, f"{row['share']:.3f}", band, verdict(bool(row["holds"]))))
     for row in judgement.ranks:
         bound = f"above {row['threshold']:.5f}"
-        rows.append((f"{row['parameter']}: rank test p", f"{row['p']:.4f}", bound, _verdict(bool(row["holds"]))))
+        rows.append((f"{row['parameter']}: rank test p", f"{row['p']:.4f}", bound, verdict(bool(row["holds"]))))
     _show(f"Coverage over {judgement.n} clusters", rows)
+    if not demanded:
+        output_console().print("Not demanded of wrong isochrones, nor of a coarsened likelihood: see the page.")
     error_console().print(f"Written to {folder}", markup=False, soft_wrap=True)
 
 
