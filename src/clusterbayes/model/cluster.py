@@ -311,7 +311,6 @@ class ClusterModel:
         n_star = self._stars.weight.size
         shares = np.zeros((n_star, 3))
         sums = np.zeros((n_star, self._n_moment))
-        squares = np.zeros((n_star, 2))
         for start in range(0, theta.shape[0], 16):
             block = theta[start : start + 16]
             _, weights, moments, _ = self._run(self.parameters.unpack(block), weights=True, moments=True)
@@ -319,12 +318,10 @@ class ClusterModel:
             with np.errstate(invalid="ignore", divide="ignore"):
                 scaled = np.where(moments[:, :, :1] > 0, moments / moments[:, :, :1], 0.0)
             sums += scaled.sum(axis=0)
-            squares += (scaled[:, :, 5:7] ** 2).sum(axis=0)
         shares /= theta.shape[0]
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(sums[:, :1] > 0, sums / sums[:, :1], np.nan)
-            spread = np.sqrt(np.maximum(squares / sums[:, :1] - mean[:, 5:7] ** 2, 0.0))
-        deviation = np.sqrt(np.maximum(mean[:, [2, 4]] - mean[:, [1, 3]] ** 2, 0.0))
+        deviation = np.sqrt(np.maximum(mean[:, [2, 4, 8, 9]] - mean[:, [1, 3, 5, 6]] ** 2, 0.0))
         return {
             "p_member": shares[:, 0] + shares[:, 1],
             "p_outlier": shares[:, 1],
@@ -335,8 +332,8 @@ class ClusterModel:
             "q_std": deviation[:, 1],
             "log_teff": mean[:, 5],
             "log_lum": mean[:, 6],
-            "log_teff_std": spread[:, 0],
-            "log_lum_std": spread[:, 1],
+            "log_teff_std": deviation[:, 2],
+            "log_lum_std": deviation[:, 3],
             "expected": mean[:, kernels.N_MOMENT :],
         }
 
