@@ -8,14 +8,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.console import OverwriteOption, error_console, guarded, refuse_existing
 from clusterbayes.cli.export import ResultArgument
 from clusterbayes.errors import ClusterBayesError, InputError, SettingsError
 
 __all__ = ["plot", "report"]
 
 TitleOption = Annotated[str | None, typer.Option(help="Title.", show_default="the name of the input")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
 def _folder(result: Path) -> Path:
@@ -64,9 +63,7 @@ def plot(
     fit = FitResult.load(result)
     folder = _folder(result) / "plots" if out is None else out
     wanted = list(dict.fromkeys(kind)) or list(KINDS)
-    for target in (folder / f"{name}.{format}" for name in wanted):
-        if target.exists() and not overwrite:
-            raise SettingsError("the file exists", str(target), remedy="choose another --out, or give --overwrite")
+    refuse_existing(*(folder / f"{name}.{format}" for name in wanted), overwrite=overwrite)
     console = error_console()
     for name in wanted:
         try:
@@ -119,8 +116,7 @@ def report(
     from clusterbayes.results.report import write_report
 
     target = _folder(result) / "report.html" if out is None else out
-    if target.exists() and not overwrite:
-        raise SettingsError("the file exists", str(target), remedy="choose another --out, or give --overwrite")
+    refuse_existing(target, overwrite=overwrite)
     shown = None if checks is None else _read_checks(checks)
     path = write_report(FitResult.load(result), target, title=title, checks=shown)
     error_console().print(f"report: {path}", markup=False, soft_wrap=True)

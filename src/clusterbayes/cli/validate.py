@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded, output_console
+from clusterbayes.cli.console import OverwriteOption, error_console, guarded, output_console, refuse_existing
 from clusterbayes.errors import SettingsError
 
 __all__ = ["validate_app"]
@@ -224,6 +224,7 @@ def ppc(
     ] = None,
     replicas: Annotated[int, typer.Option(min=100, metavar="N", help="Simulated catalogues.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulations.")] = 1,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Check one fit: whether the catalogue looks like those that the fitted model makes.
 
@@ -237,6 +238,7 @@ def ppc(
     from clusterbayes.results.result import FitResult
     from clusterbayes.validation.predictive import QUALITY, check_fit, checks_document, quality_of
 
+    refuse_existing(out, overwrite=overwrite)
     result = FitResult.load(folder)
     known = result.provenance["grid"]
     bands = tuple(dict.fromkeys(band for name in result.observables for band in parse_observable(name).bands))
@@ -262,6 +264,7 @@ def average(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="Keep the averages as JSON.", show_default=False),
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Combine fits of one table with several families of isochrones, by stacking and with equal weights.
 
@@ -275,6 +278,7 @@ def average(
     from clusterbayes.results.result import FitResult
     from clusterbayes.validation.averaging import average_fits
 
+    refuse_existing(out, overwrite=overwrite)
     fits: dict[str, FitResult] = {}
     for folder in folders:
         fit = FitResult.load(folder)

@@ -63,14 +63,10 @@ def plot_parallaxes(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     columns : mapping of str to str, optional
         What columns are, where their names don't tell: column to "parallax", …
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------
@@ -118,14 +114,10 @@ def plot_motions(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     columns : mapping of str to str, optional
         What columns are, where their names don't tell: column to "pm_ra", …
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------
@@ -188,14 +180,10 @@ def plot_sky(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     columns : mapping of str to str, optional
         What columns are, where their names don't tell: column to "ra", "dec", …
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------

@@ -51,14 +51,10 @@ def plot_luminosity_function(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     width : float
         Width of a bin [mag].
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------
@@ -92,14 +88,10 @@ def plot_mass_function(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     width : float
         Width of a bin [dex].
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------

@@ -41,12 +41,8 @@ def plot_hr(result: FitResult, ax: Axes | None = None, *, title: str | None = No
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
-    title : str, optional
-        Title; the name of the input if left out.
+    result, ax, title
+        As in `plot_cmd`.
 
     Returns
     -------

@@ -129,14 +129,8 @@ def plot_dereddening(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
-    colour, magnitude : str, optional
-        The axes, as in `plot_cmd`.
-    title : str, optional
-        Title; the name of the input if left out.
+    result, ax, colour, magnitude, title
+        As in `plot_cmd`.
 
     Returns
     -------

@@ -98,14 +98,8 @@ def plot_residuals(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
-    colour, magnitude : str, optional
-        The axes, as in `plot_cmd`.
-    title : str, optional
-        Title; the name of the input if left out.
+    result, ax, colour, magnitude, title
+        As in `plot_cmd`.
     scale : bool
         Whether a colour bar says what the colours mean.
 
@@ -188,14 +182,8 @@ def plot_hess_residuals(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
-    colour, magnitude : str, optional
-        The axes, as in `plot_cmd`.
-    title : str, optional
-        Title; the name of the input if left out.
+    result, ax, colour, magnitude, title
+        As in `plot_cmd`.
 
     Returns
     -------
