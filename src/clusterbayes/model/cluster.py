@@ -6,9 +6,9 @@ parameter vectors in one compiled call, spread over threads. Results do not depe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,8 +24,10 @@ from clusterbayes.model.discrepancy import colour_pattern
 from clusterbayes.model.imf import mass_function
 from clusterbayes.model.observed import Observed
 from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet
+from clusterbayes.model.properties import StarProperties, mean_properties
 from clusterbayes.model.selection import ErrorCurve, Selection
 from clusterbayes.model.threads import spread
+from clusterbayes.model.walkers import population_of
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.sky import separation
 
@@ -36,27 +38,6 @@ DEFAULT_TOLERANCE = 100.0
 _COARSE_GAIN = 11.0  # the default power is a tenth of that for a thousand stars
 _BATCH = 50_000  # stars times walkers between two beats, a few tenths of a second
 _STAR_BLOCK = 20_000  # stars whose properties are worked out at once: keeps their moments in some 100 MB
-
-
-@dataclass(frozen=True)
-class StarProperties:
-    """What each star is, averaged over draws; arrays of shape (n_star,) in the photometry's order.
-
-    `expected`, of shape (n_star, n_obs) in the photometry's order, has the observables [mag] that isochrones give it.
-    """
-
-    p_member: np.ndarray
-    p_outlier: np.ndarray
-    p_binary: np.ndarray
-    mass: np.ndarray
-    mass_std: np.ndarray
-    q: np.ndarray
-    q_std: np.ndarray
-    log_teff: np.ndarray
-    log_lum: np.ndarray
-    log_teff_std: np.ndarray
-    log_lum_std: np.ndarray
-    expected: np.ndarray
 
 
 class ClusterModel:
@@ -319,23 +300,7 @@ class ClusterModel:
                 scaled = np.where(moments[:, :, :1] > 0, moments / moments[:, :, :1], 0.0)
             sums += scaled.sum(axis=0)
         shares /= theta.shape[0]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(sums[:, :1] > 0, sums / sums[:, :1], np.nan)
-        deviation = np.sqrt(np.maximum(mean[:, [2, 4, 8, 9]] - mean[:, [1, 3, 5, 6]] ** 2, 0.0))
-        return {
-            "p_member": shares[:, 0] + shares[:, 1],
-            "p_outlier": shares[:, 1],
-            "p_binary": mean[:, 7],
-            "mass": mean[:, 1],
-            "mass_std": deviation[:, 0],
-            "q": mean[:, 3],
-            "q_std": deviation[:, 1],
-            "log_teff": mean[:, 5],
-            "log_lum": mean[:, 6],
-            "log_teff_std": deviation[:, 2],
-            "log_lum_std": deviation[:, 3],
-            "expected": mean[:, kernels.N_MOMENT :],
-        }
+        return mean_properties(shares, sums)
 
     @property
     def _n_moment(self) -> int:
@@ -404,41 +369,8 @@ class ClusterModel:
         return log_likelihood, cluster, sums, log_z
 
     def _population(self, values: Mapping[str, np.ndarray]) -> kernels.Population:
-        i_age, w_age = _node(self.grid.log_age, values["log_age"])
-        i_mh, w_mh = _node(self.grid.mh, values["mh"])
-        nothing = np.zeros(values["a_v"].size)
-
-        def per_band(kind: str) -> np.ndarray:
-            return np.stack([values.get(f"{kind}_{band}", nothing) for band in self.bands], axis=1)
-
-        return kernels.Population(
-            i_age=i_age,
-            w_age=w_age,
-            i_mh=i_mh,
-            w_mh=w_mh,
-            dist_mod=np.ascontiguousarray(values["dist_mod"]),
-            a_v=np.ascontiguousarray(values["a_v"]),
-            alpha=np.stack([values.get("alpha_1", values["alpha_2"]), values["alpha_2"]], axis=1),
-            binary_frac=np.ascontiguousarray(values["binary_frac"]),
-            q_share=self._per_walker(self.mass_ratios.share, values["q_slope"]),
-            q_lean=self._per_walker(self.mass_ratios.lean, values["q_slope"]),
-            member_frac=np.ascontiguousarray(values["member_frac"]),
-            outlier_frac=np.ascontiguousarray(values["outlier_frac"]),
-            floor=per_band("floor"),
-            zero_point=per_band("zero_point"),
-            colour=np.stack([values[f"colour_{knot:.2f}"] for knot in COLOUR_KNOTS], axis=1),
-            parallax_zero_point=np.ascontiguousarray(values["parallax_zero_point"]),
-            depth=np.ascontiguousarray(values["depth"]),
-            pm=np.stack([values.get(name, nothing) for name in ("pm_ra", "pm_dec")], axis=1),
-            pm_dispersion=np.ascontiguousarray(values.get("pm_dispersion", nothing)),
-            scale_radius=values["scale_radius"] / self.circle[2] if self.circle is not None else nothing + 1.0,
-        )
-
-    def _per_walker(self, law: Callable[[np.ndarray], np.ndarray], q_slope: np.ndarray) -> np.ndarray:
-        """Evaluate a law of the mass ratios for slopes (n_walkers,); once, where the slope is held."""
-        if "q_slope" in self.parameters.fixed:
-            return np.repeat(law(q_slope[:1]), q_slope.size, axis=0)
-        return np.ascontiguousarray(law(q_slope))
+        held, radius = "q_slope" in self.parameters.fixed, None if self.circle is None else self.circle[2]
+        return population_of(values, self.grid, self.bands, self.mass_ratios, slope_held=held, radius=radius)
 
     def _build_sequence(self) -> kernels.Sequence:
         columns = [self.grid.bands.index(band) for band in self.bands]
@@ -500,12 +432,3 @@ def _every(phase: np.ndarray, thin: int) -> np.ndarray:
     """Return indices of every `thin`-th vertex of each phase, its first and last (the tip of the giants) among them."""
     parts = np.split(np.arange(phase.size), np.flatnonzero(np.diff(phase)) + 1)
     return np.unique(np.concatenate([[*part[::thin], part[-1]] for part in parts]))
-
-
-def _node(axis: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower node and the weight of the upper one for values within an ascending axis, which may be a single node."""
-    if axis.size == 1:
-        return np.zeros(value.shape, dtype=np.int64), np.zeros(value.shape)
-    value = np.clip(value, axis[0], axis[-1])
-    i = np.clip(np.searchsorted(axis, value, side="right") - 1, 0, axis.size - 2)
-    return i, (value - axis[i]) / (axis[i + 1] - axis[i])
