@@ -50,6 +50,7 @@ def test_a_run_goes_on_and_its_numbers_do_not_depend_on_how_it_was_cut(experimen
     assert ended.value.code == 0
     page = (tmp_path / "a" / "README.md").read_text(encoding="utf-8")
     assert "2 clusters simulated" in page and "All fits: 2 clusters" in page
+    assert "All coverage is" in page and "Every rank test is" in page  # two statements of 99 % are not one of 99 %
     written = {path.name for path in (tmp_path / "a").iterdir()}
     assert {"coverage.ecsv", "ranks.ecsv", "ecdf.png", "ranks.png"} <= written
     settings = json.loads((tmp_path / "a" / "settings.json").read_text(encoding="utf-8"))

@@ -7,6 +7,8 @@ import pytest
 from astropy.table import Table
 from unit.model.mocks import GAIA, GRID, TRUTH, mock_table
 
+from clusterbayes.errors import GridError
+from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.results.result import Curve, FitResult
 from clusterbayes.validation.predictive import QUALITY, Check, check_fit, quality_of
 
@@ -46,6 +48,17 @@ def table():
 def found(table, **wrong):
     checks = check_fit(fitted(table, **wrong), GRID, n_replicas=600, seed=2)
     return {check.name: check.p for check in checks}, quality_of(checks)
+
+
+def test_other_isochrones_than_those_of_the_fit_are_refused(table, tmp_path):
+    GRID.save(tmp_path / "mine.h5")
+    grid = IsochroneGrid.load(tmp_path / "mine.h5")
+    fit = fitted(table, converged=False)
+    fit.provenance["grid"] = {"name": "mine", "digest": grid.digest}
+    assert check_fit(fit, grid) == []
+    fit.provenance["grid"]["digest"] = "0" * 64
+    with pytest.raises(GridError, match="mine: these are other isochrones"):
+        check_fit(fit, grid)
 
 
 def test_a_right_fit_is_good(table):

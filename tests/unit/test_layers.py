@@ -21,6 +21,7 @@ SOURCE = Path(clusterbayes.__file__).parent
 RANKS = {
     "errors": 0,
     "heartbeat": 0,
+    "writing": 0,
     "extras": 1,
     "bands": 1,
     "photometry": 2,

@@ -7,11 +7,9 @@ are written, FITS its header and bytes, Parquet its schema. So a part says exact
 from __future__ import annotations
 
 import csv
-import os
 import re
-import secrets
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -21,6 +19,7 @@ from astropy.io import fits
 from clusterbayes.errors import InputError
 from clusterbayes.extras import require_extra
 from clusterbayes.photometry.delimited import table_start
+from clusterbayes.writing import replacing
 
 __all__ = ["Source", "open_source"]
 
@@ -96,19 +95,6 @@ def _as_labels(values: Iterable[Any]) -> np.ndarray:
     return np.array([_as_label(value) for value in values], dtype=str)
 
 
-def _write_whole(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside another and move it into its place once it is whole and on the disk."""
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with open(partial, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 class _ParquetSource:
     ending = ".parquet"
 
@@ -141,7 +127,8 @@ class _ParquetSource:
         import pyarrow.parquet as pq
 
         table = pa.Table.from_batches(parts, self._file.schema_arrow)
-        _write_whole(target, lambda file: pq.write_table(table, file))
+        with replacing(target) as partial:
+            pq.write_table(table, partial)
 
 
 class _FitsSource:
@@ -189,7 +176,8 @@ class _FitsSource:
         content = b"".join(part.tobytes() for part in parts)
         heads = fits.PrimaryHDU().header.tostring() + header.tostring()
         padding = b"\0" * (-len(content) % _BLOCK)
-        _write_whole(target, lambda file: file.write(heads.encode("ascii") + content + padding))
+        with replacing(target) as partial:
+            partial.write_bytes(heads.encode("ascii") + content + padding)
 
 
 class _TextSource:
@@ -254,5 +242,5 @@ class _TextSource:
 
     def write(self, parts: list[Chunk], target: Path) -> None:
         text = self._head + "".join(row for part in parts for row in part)
-        content = text.encode("utf-8", "surrogateescape")
-        _write_whole(target, lambda file: file.write(content))
+        with replacing(target) as partial:
+            partial.write_bytes(text.encode("utf-8", "surrogateescape"))

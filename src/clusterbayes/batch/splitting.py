@@ -69,7 +69,7 @@ def jobs_from_table(
     SettingsError
         As `job_options`.
     """
-    pieces = split_table(Path(table), Path(out) / "tables", column)
+    pieces = split_table(Path(table), Path(out).resolve() / "tables", column)  # workers may be in another folder
     names = sorted(name for name, (_, rows) in pieces.items() if rows >= smallest)
     if not names:
         raise InputError(f"no cluster has {smallest} rows or more", str(table))

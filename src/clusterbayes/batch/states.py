@@ -24,6 +24,7 @@ from clusterbayes.batch.splitting import file_checksum
 from clusterbayes.isochrones.families import FAMILIES, compose
 from clusterbayes.isochrones.storage import describe_grid, find_grid, installed_grids
 from clusterbayes.results.export import write_json
+from clusterbayes.writing import begun
 
 __all__ = ["DONE", "FAILED", "JOB_FILE", "Places", "State", "held", "job_identity", "put_in_place", "read_state"]
 
@@ -93,7 +94,7 @@ class Places:
 
     def sweep(self, name: str) -> None:
         """Remove hidden folders of a cluster; only whoever holds its lock may do so."""
-        for litter in self.clusters.glob(f".{name}.????????"):
+        for litter in begun(self.clusters, name):
             shutil.rmtree(litter, ignore_errors=True)
 
 

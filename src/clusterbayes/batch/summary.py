@@ -6,8 +6,6 @@ It is made of the folders' own rows, so it can be lost and made again. Jobs that
 from __future__ import annotations
 
 import math
-import os
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +19,7 @@ from clusterbayes.batch.jobs import Job
 from clusterbayes.batch.states import Places, read_state
 from clusterbayes.errors import BatchError
 from clusterbayes.extras import require_extra
+from clusterbayes.writing import replacing
 
 __all__ = ["SUMMARY_FILE", "WAITING", "Summary", "read_summary"]
 
@@ -96,12 +95,8 @@ class Summary:
             fields.append(pa.field(name, kinds[kind], metadata=None if unit is None else {"unit": unit}))
             arrays.append(pa.array(values, kinds[kind]))
         target = self.out / SUMMARY_FILE
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        try:
+        with replacing(target) as partial:
             pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), partial)
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
         return target
 
 

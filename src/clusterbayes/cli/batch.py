@@ -178,7 +178,8 @@ def batch(
 
     compared = _reference(reference)  # a mistake in it is said before hours of work
     if report_only:
-        _say(read_summary(out), write_report(read_summary(out), compared))
+        known = read_summary(out)
+        _say(known, write_report(known, compared))
         return
     common = parse_pairs(set_all, "--set", "NAME=VALUE, e.g. grid=mist")
     jobs = _jobs(source, out, cluster_column, min_stars, options, listed, common)

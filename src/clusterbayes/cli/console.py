@@ -11,16 +11,18 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from clusterbayes.errors import ClusterBayesError
+from clusterbayes.errors import ClusterBayesError, SettingsError
 
 __all__ = [
     "JsonOption", "OverwriteOption", "QuietOption", "error_console", "guarded", "messages", "output_console",
+    "refuse_existing",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -39,6 +41,19 @@ def output_console() -> Console:
 def error_console() -> Console:
     """Return a console on the present standard error."""
     return Console(stderr=True, highlight=False)
+
+
+def refuse_existing(*paths: Path | None, overwrite: bool) -> None:
+    """Refuse files that exist, before any work is done; None is a file that is not wanted.
+
+    Raises
+    ------
+    SettingsError
+        If one exists and may not be replaced.
+    """
+    for path in paths:
+        if path is not None and path.exists() and not overwrite:
+            raise SettingsError("the file exists", str(path), remedy="choose another name (--out), or give --overwrite")
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:

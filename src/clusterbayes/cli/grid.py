@@ -21,6 +21,7 @@ from clusterbayes.cli.console import (
     error_console,
     guarded,
     output_console,
+    refuse_existing,
 )
 from clusterbayes.errors import SettingsError
 
@@ -195,8 +196,7 @@ def import_files(
     from clusterbayes.isochrones.importer import import_isochrones
     from clusterbayes.results.export import json_text
 
-    if out.exists() and not overwrite:
-        raise SettingsError("the file exists", str(out), remedy="choose another name, or give --overwrite")
+    refuse_existing(out, overwrite=overwrite)
     with reporting(quiet or as_json) as tell:
         report = import_isochrones(paths, out, name=name, single_age=single_age, progress=tell)
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clusterbayes.cli.console import OverwriteOption, QuietOption, error_console, guarded
+from clusterbayes.cli.console import OverwriteOption, QuietOption, error_console, guarded, refuse_existing
 from clusterbayes.cli.options import parse_number
 from clusterbayes.errors import GridError, GridRangeError, SettingsError
 
@@ -101,8 +101,7 @@ def plot(
     [cyan]clusterbayes grid plot parsec mist --over ruprecht147 --log-age 9.43 --mh 0.1 --dist-mod 7.4 --a-v 0.25
     --out rup147.png[/]
     """
-    if out.exists() and not overwrite:
-        raise SettingsError("the file exists", str(out), remedy="choose another name, or give --overwrite")
+    refuse_existing(out, overwrite=overwrite)
     ages, metals = _values(log_age, "--log-age"), _values(mh, "--mh")
     asked = None if diagram is None else parse_diagram(diagram)
     from clusterbayes.cli.progress import reporting

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.console import OverwriteOption, error_console, guarded, refuse_existing
 from clusterbayes.cli.export import ResultArgument
-from clusterbayes.errors import ClusterBayesError, SettingsError
+from clusterbayes.errors import ClusterBayesError, InputError, SettingsError
 
 __all__ = ["plot", "report"]
 
 TitleOption = Annotated[str | None, typer.Option(help="Title.", show_default="the name of the input")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
 def _folder(result: Path) -> Path:
@@ -63,9 +63,7 @@ def plot(
     fit = FitResult.load(result)
     folder = _folder(result) / "plots" if out is None else out
     wanted = list(dict.fromkeys(kind)) or list(KINDS)
-    for target in (folder / f"{name}.{format}" for name in wanted):
-        if target.exists() and not overwrite:
-            raise SettingsError("the file exists", str(target), remedy="choose another --out, or give --overwrite")
+    refuse_existing(*(folder / f"{name}.{format}" for name in wanted), overwrite=overwrite)
     console = error_console()
     for name in wanted:
         try:
@@ -79,6 +77,18 @@ def plot(
         console.print(f"{name}: {path}", markup=False, soft_wrap=True)
 
 
+def _read_checks(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for check in document["checks"]:
+            float(check["p"]), str(check["title"]), str(check["about"])
+        str(document["quality"]), str(document["meaning"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        remedy = "give a file that 'clusterbayes validate ppc RESULT --out FILE' has written"
+        raise InputError(f"these are no checks of a fit ({error!r})", str(path), remedy=remedy) from None
+    return document
+
+
 @guarded
 def report(
     result: ResultArgument,
@@ -88,6 +98,10 @@ def report(
         typer.Option("--out", "-o", metavar="FILE", help="File to write.", show_default="RESULT/report.html"),
     ] = None,
     title: TitleOption = None,
+    checks: Annotated[
+        Path | None,
+        typer.Option(metavar="JSON", help="Show the checks that 'validate ppc --out' has written.", show_default=False),
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write the report of a finished fit: one HTML page that opens anywhere, without a network.
@@ -102,7 +116,7 @@ def report(
     from clusterbayes.results.report import write_report
 
     target = _folder(result) / "report.html" if out is None else out
-    if target.exists() and not overwrite:
-        raise SettingsError("the file exists", str(target), remedy="choose another --out, or give --overwrite")
-    path = write_report(FitResult.load(result), target, title=title)
+    refuse_existing(target, overwrite=overwrite)
+    shown = None if checks is None else _read_checks(checks)
+    path = write_report(FitResult.load(result), target, title=title, checks=shown)
     error_console().print(f"report: {path}", markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from clusterbayes.cli.completion import complete_grids, complete_laws
-from clusterbayes.cli.console import JsonOption, OverwriteOption, QuietOption, error_console, guarded
+from clusterbayes.cli.console import JsonOption, OverwriteOption, QuietOption, error_console, guarded, refuse_existing
 from clusterbayes.errors import SettingsError
 
 __all__ = ["simulate"]
@@ -107,9 +107,7 @@ def simulate(
 
     table_format(out)  # an unknown ending is said before any work
     truth_file = out.with_name(f"{out.stem}.truth.json")
-    for path in (out, truth_file):
-        if path.exists() and not overwrite:
-            raise SettingsError("the file exists", str(path), remedy="choose another name, or give --overwrite")
+    refuse_existing(out, truth_file, overwrite=overwrite)
     names = [resolve_band(text.strip()).name for text in bands.split(",") if text.strip()]
     if len(names) < 2 or len(set(names)) < len(names):
         expected = "two or more bands, each once, e.g. G,BP,RP"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded, output_console
+from clusterbayes.cli.console import OverwriteOption, error_console, guarded, output_console, refuse_existing
 from clusterbayes.errors import SettingsError
 
 __all__ = ["validate_app"]
@@ -186,18 +186,26 @@ def coverage(
 
 
 def _judge(folder: Path, *, shrunk: bool, matched: Path | None) -> None:
-    from clusterbayes.validation.coverage_page import write_coverage
+    from clusterbayes.validation.coverage_page import is_demanded, write_coverage
+    from clusterbayes.validation.outcomes import Outcomes
 
     judgement = write_coverage(folder, shrunk=shrunk, matched=matched)[0]
+    demanded = is_demanded(Outcomes(folder).settings)
+
+    def verdict(holds: bool) -> str:
+        return _verdict(holds if demanded else None)
+
     rows = []
     for row in judgement.coverage:
         band = f"{row['low']:.3f} to {row['high']:.3f}"
         what = f"{row['parameter']} in {100 * row['level']:.0f} % intervals"
-        rows.append((what, f"{row['share']:.3f}", band, _verdict(bool(row["holds"]))))
+        rows.append((what, f"{row['share']:.3f}", band, verdict(bool(row["holds"]))))
     for row in judgement.ranks:
         bound = f"above {row['threshold']:.5f}"
-        rows.append((f"{row['parameter']}: rank test p", f"{row['p']:.4f}", bound, _verdict(bool(row["holds"]))))
+        rows.append((f"{row['parameter']}: rank test p", f"{row['p']:.4f}", bound, verdict(bool(row["holds"]))))
     _show(f"Coverage over {judgement.n} clusters", rows)
+    if not demanded:
+        output_console().print("Not demanded of wrong isochrones, nor of a coarsened likelihood: see the page.")
     error_console().print(f"Written to {folder}", markup=False, soft_wrap=True)
 
 
@@ -216,6 +224,7 @@ def ppc(
     ] = None,
     replicas: Annotated[int, typer.Option(min=100, metavar="N", help="Simulated catalogues.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulations.")] = 1,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Check one fit: whether the catalogue looks like those that the fitted model makes.
 
@@ -229,6 +238,7 @@ def ppc(
     from clusterbayes.results.result import FitResult
     from clusterbayes.validation.predictive import QUALITY, check_fit, checks_document, quality_of
 
+    refuse_existing(out, overwrite=overwrite)
     result = FitResult.load(folder)
     known = result.provenance["grid"]
     bands = tuple(dict.fromkeys(band for name in result.observables for band in parse_observable(name).bands))
@@ -254,6 +264,7 @@ def average(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="Keep the averages as JSON.", show_default=False),
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Combine fits of one table with several families of isochrones, by stacking and with equal weights.
 
@@ -267,6 +278,7 @@ def average(
     from clusterbayes.results.result import FitResult
     from clusterbayes.validation.averaging import average_fits
 
+    refuse_existing(out, overwrite=overwrite)
     fits: dict[str, FitResult] = {}
     for folder in folders:
         fit = FitResult.load(folder)

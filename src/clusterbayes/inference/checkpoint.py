@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -27,6 +26,7 @@ from clusterbayes.inference.ensembles import Course
 from clusterbayes.inference.identity import differences
 from clusterbayes.inference.search import Mode
 from clusterbayes.results.tables import plain
+from clusterbayes.writing import begun, replacing
 
 __all__ = ["Checkpoint", "Keeper", "NothingKept", "discard", "replace_whole"]
 
@@ -251,15 +251,8 @@ class Checkpoint:
 
 def replace_whole(path: Path, write: Callable[[h5py.File], None]) -> None:
     """Write an HDF5 file beside another and put it into its place once it is whole and on the disk."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with h5py.File(partial, "w") as file:
-            write(file)
-        with open(partial, "rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        write(file)
 
 
 def discard(path: str | os.PathLike[str]) -> None:
@@ -270,7 +263,7 @@ def discard(path: str | os.PathLike[str]) -> None:
 
 def _sweep(path: Path, *, older: float) -> None:
     """Remove files that were begun for a checkpoint more than some seconds ago and never finished."""
-    for partial in path.parent.glob(f".{path.name}.????????"):
+    for partial in begun(path.parent, path.name):
         try:
             if time.time() - partial.stat().st_mtime >= older:
                 partial.unlink()

@@ -6,27 +6,28 @@ parameter vectors in one compiled call, spread over threads. Results do not depe
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 
-from clusterbayes.bands import Observable, observable_matrix
+from clusterbayes.bands import observable_matrix
 from clusterbayes.errors import FitError, InputError, SettingsError
-from clusterbayes.heartbeat import beat
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model import kernels
 from clusterbayes.model.astrometry import pm_variance
 from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
 from clusterbayes.model.cells import Cells, sort_into_cells
-from clusterbayes.model.cuts import LimitColumns, measured_in, share_inside
+from clusterbayes.model.cuts import LimitColumns, measured_in
 from clusterbayes.model.discrepancy import colour_pattern
 from clusterbayes.model.imf import mass_function
+from clusterbayes.model.observed import Observed
 from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet
+from clusterbayes.model.properties import StarProperties, mean_properties
 from clusterbayes.model.selection import ErrorCurve, Selection
+from clusterbayes.model.threads import spread
+from clusterbayes.model.walkers import population_of
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.sky import separation
 
@@ -37,151 +38,6 @@ DEFAULT_TOLERANCE = 100.0
 _COARSE_GAIN = 11.0  # the default power is a tenth of that for a thousand stars
 _BATCH = 50_000  # stars times walkers between two beats, a few tenths of a second
 _STAR_BLOCK = 20_000  # stars whose properties are worked out at once: keeps their moments in some 100 MB
-_WAIT = 0.5  # s, between beats while threads work: compiling takes longer than any batch
-
-
-@dataclass(frozen=True)
-class Observed:
-    """Photometry arranged for the model: primary magnitude first, stars sorted by it.
-
-    Attributes
-    ----------
-    observables : tuple of Observable
-        The primary magnitude first.
-    bands : tuple of str
-        The primary band first.
-    order : (n_star,)
-        Row of the photometry that each sorted star comes from.
-    values, errors : (n_star, n_obs)
-        Sorted [mag].
-    parallax, parallax_error : (n_star,) or (0,)
-        Sorted [mas].
-    pm, pm_error : (n_star, 2) or (0, 2)
-        Sorted [mas/yr].
-    pm_corr : (n_star,) or (0,)
-        Correlation of the errors.
-    """
-
-    observables: tuple[Observable, ...]
-    bands: tuple[str, ...]
-    order: np.ndarray
-    values: np.ndarray
-    errors: np.ndarray
-    parallax: np.ndarray
-    parallax_error: np.ndarray
-    pm: np.ndarray
-    pm_error: np.ndarray
-    pm_corr: np.ndarray
-
-    @classmethod
-    def arrange(cls, photometry: Photometry, primary: str, *, proper_motion: bool = True) -> Observed:
-        """Sort photometry by its `primary` band; every star must have been measured in it.
-
-        Proper motions are left out unless `proper_motion`.
-
-        Raises
-        ------
-        InputError
-            If the primary band is not itself an observable, or is missing for a star.
-        """
-        names = [o.name for o in photometry.observables]
-        first = [i for i, o in enumerate(photometry.observables) if o.is_magnitude and o.bands[0] == primary]
-        if not first:
-            raise InputError(
-                f"{primary} carries the magnitude limit but is not among the observables {', '.join(names)}",
-                remedy=f"add {primary} to the observables, or set the limit in a band that is one",
-            )
-        columns = [first[0], *[i for i in range(len(names)) if i != first[0]]]
-        values = photometry.values[:, columns]
-        if not np.isfinite(values[:, 0]).all():
-            raise InputError(f"some stars have no {primary}, the band of the magnitude limit")
-        order = np.argsort(values[:, 0], kind="stable")
-        observables = tuple(photometry.observables[i] for i in columns)
-        bands = [primary, *[b for o in observables for b in o.bands if b != primary]]
-
-        def in_order(array: np.ndarray | None, used: bool, *width: int) -> np.ndarray:
-            return np.ascontiguousarray(array[order]) if used and array is not None else np.empty((0, *width))
-
-        has_parallax = photometry.parallax is not None
-        has_pm = proper_motion and photometry.pm is not None
-        return cls(
-            observables=observables,
-            bands=tuple(dict.fromkeys(bands)),
-            order=order,
-            values=np.ascontiguousarray(values[order]),
-            errors=np.ascontiguousarray(photometry.errors[:, columns][order]),
-            parallax=in_order(photometry.parallax, has_parallax),
-            parallax_error=in_order(photometry.parallax_error, has_parallax),
-            pm=in_order(photometry.pm, has_pm, 2),
-            pm_error=in_order(photometry.pm_error, has_pm, 2),
-            pm_corr=in_order(photometry.pm_corr, has_pm),
-        )
-
-    def field_columns(self) -> tuple[np.ndarray, np.ndarray, tuple[bool, ...]]:
-        """Values and errors of the space that the field density lives in, and which columns are magnitudes."""
-        pairs = [(self.values, self.errors), (self.parallax, self.parallax_error), (self.pm, self.pm_error)]
-        pairs = [pair for pair in pairs if pair[0].shape[0]]
-        values, errors = (np.column_stack(parts) for parts in zip(*pairs, strict=True))
-        kinds = [o.is_magnitude for o in self.observables]
-        return values, errors, (*kinds, *[False] * (values.shape[1] - len(kinds)))
-
-    def outlier_density(self, selection: Selection, *, conditional: bool = False) -> np.ndarray:
-        """Flat density over the selected region of the magnitudes and colours that each star has, shape (n_star,).
-
-        It follows the completeness in the primary magnitude; `conditional` leaves that magnitude out.
-        """
-        low = max(selection.bright, float(self.values[:, 0].min()) - 1.0)
-        high = min(selection.faint, float(self.values[:, 0].max()) + 0.5)
-        log_density = np.full(self.values.shape[0], 0.0 if conditional else -np.log(high - low))
-        if selection.completeness is not None and not conditional:
-            even = np.linspace(low, high, 2001)
-            passing = selection.passing(self.values[:, 0])
-            log_density += np.log(np.maximum(passing, 1e-300) / np.mean(selection.passing(even)))
-        for a, observable in enumerate(self.observables[1:], start=1):
-            colour = self.values[:, 0] - self.values[:, a] if observable.is_magnitude else self.values[:, a]
-            have = np.isfinite(colour)
-            if have.any():
-                span = float(np.ptp(colour[have])) + 0.5
-                log_density[have] -= np.log(span)
-        if selection.others:
-            log_density -= np.log(self._share_of_box(selection, low, high, conditional=conditional))
-        return np.exp(log_density)
-
-    def _share_of_box(self, selection: Selection, low: float, high: float, *, conditional: bool) -> np.ndarray:
-        """Share (n_star,) of the outliers' box that is within the limits of other bands, by random points."""
-        rng = np.random.default_rng(1)
-        points = np.empty((20_000, len(self.observables)))
-        points[:, 0] = rng.uniform(low, high, len(points))
-        for a, observable in enumerate(self.observables[1:], start=1):
-            colour = self.values[:, 0] - self.values[:, a] if observable.is_magnitude else self.values[:, a]
-            colour = colour[np.isfinite(colour)]
-            first, last = (colour.min() - 0.25, colour.max() + 0.25) if colour.size else (0.0, 0.0)
-            points[:, a] = first + (last - first) * rng.random(len(points))
-            if observable.is_magnitude:
-                points[:, a] = points[:, 0] - points[:, a]
-        at = self.values[:, 0] if conditional else None
-        return share_inside(self.observables, points, selection.others, at)
-
-
-@dataclass(frozen=True)
-class StarProperties:
-    """What each star is, averaged over draws; arrays of shape (n_star,) in the photometry's order.
-
-    `expected`, of shape (n_star, n_obs) in the photometry's order, has the observables [mag] that isochrones give it.
-    """
-
-    p_member: np.ndarray
-    p_outlier: np.ndarray
-    p_binary: np.ndarray
-    mass: np.ndarray
-    mass_std: np.ndarray
-    q: np.ndarray
-    q_std: np.ndarray
-    log_teff: np.ndarray
-    log_lum: np.ndarray
-    log_teff_std: np.ndarray
-    log_lum_std: np.ndarray
-    expected: np.ndarray
 
 
 class ClusterModel:
@@ -300,8 +156,7 @@ class ClusterModel:
 
     def with_field(self, field: np.ndarray) -> ClusterModel:
         """Return the same model with another field density (n_star,), in the photometry's order."""
-        other = object.__new__(ClusterModel)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         density = np.ascontiguousarray(np.asarray(field, float)[self.observed.order])
         other._stars = self._stars._replace(field=density)
         other._points = other._stars if self.cells is None else self._points._replace(field=self.cells.mean(density))
@@ -319,8 +174,7 @@ class ClusterModel:
         floor : float
             Added to the errors in quadrature when cells are made [mag].
         """
-        other = object.__new__(ClusterModel)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         kinds = [observable.is_magnitude for observable in self.observed.observables]
         other.cells = sort_into_cells(self._stars, kinds, step, floor)
         other._points = other.cells.stars(self._stars)
@@ -328,22 +182,19 @@ class ClusterModel:
 
     def unbinned(self) -> ClusterModel:
         """Return the same model with the likelihood summed over every star."""
-        other = object.__new__(ClusterModel)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other.cells, other._points = None, self._stars
         return other
 
     def with_parameters(self, parameters: ParameterSet) -> ClusterModel:
         """Return the same model with other free and fixed parameters."""
-        other = object.__new__(ClusterModel)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other.parameters = parameters
         return other
 
     def with_threads(self, n_threads: int) -> ClusterModel:
         """Return the same model, evaluated in another number of threads."""
-        other = object.__new__(ClusterModel)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other.n_threads = n_threads
         return other
 
@@ -353,8 +204,7 @@ class ClusterModel:
         Where a tolerance is set, the likelihood of more than a thousand stars is that of a thousand: summits that are
         as good as equal to the posterior must not be worlds apart here.
         """
-        other = object.__new__(ClusterModel)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other.mass_ratios = replace(self.mass_ratios, nodes=nodes)
         other.power = min(1.0, _COARSE_GAIN * self.power)
         kept = _every(self._phase, thin)
@@ -367,8 +217,7 @@ class ClusterModel:
     def subset(self, index: np.ndarray) -> ClusterModel:
         """Return the model of some stars only (indices in order of the primary magnitude, kept sorted), unbinned."""
         index = np.sort(index)
-        other = object.__new__(ClusterModel)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         parts = {
             name: np.ascontiguousarray(array[index]) if array.shape[0] == self._stars.values.shape[0] else array
             for name, array in self._stars._asdict().items()
@@ -443,7 +292,6 @@ class ClusterModel:
         n_star = self._stars.weight.size
         shares = np.zeros((n_star, 3))
         sums = np.zeros((n_star, self._n_moment))
-        squares = np.zeros((n_star, 2))
         for start in range(0, theta.shape[0], 16):
             block = theta[start : start + 16]
             _, weights, moments, _ = self._run(self.parameters.unpack(block), weights=True, moments=True)
@@ -451,26 +299,8 @@ class ClusterModel:
             with np.errstate(invalid="ignore", divide="ignore"):
                 scaled = np.where(moments[:, :, :1] > 0, moments / moments[:, :, :1], 0.0)
             sums += scaled.sum(axis=0)
-            squares += (scaled[:, :, 5:7] ** 2).sum(axis=0)
         shares /= theta.shape[0]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(sums[:, :1] > 0, sums / sums[:, :1], np.nan)
-            spread = np.sqrt(np.maximum(squares / sums[:, :1] - mean[:, 5:7] ** 2, 0.0))
-        deviation = np.sqrt(np.maximum(mean[:, [2, 4]] - mean[:, [1, 3]] ** 2, 0.0))
-        return {
-            "p_member": shares[:, 0] + shares[:, 1],
-            "p_outlier": shares[:, 1],
-            "p_binary": mean[:, 7],
-            "mass": mean[:, 1],
-            "mass_std": deviation[:, 0],
-            "q": mean[:, 3],
-            "q_std": deviation[:, 1],
-            "log_teff": mean[:, 5],
-            "log_lum": mean[:, 6],
-            "log_teff_std": spread[:, 0],
-            "log_lum_std": spread[:, 1],
-            "expected": mean[:, kernels.N_MOMENT :],
-        }
+        return mean_properties(shares, sums)
 
     @property
     def _n_moment(self) -> int:
@@ -534,45 +364,13 @@ class ClusterModel:
 
         size = max(self.n_threads, _BATCH // n_star)
         for start in range(0, n_walkers, size):
-            _spread(part, np.arange(start, min(start + size, n_walkers)), self.n_threads)
+            rows = np.arange(start, min(start + size, n_walkers))
+            spread(part, rows, self.n_threads, compiled=bool(kernels.evaluate.signatures))
         return log_likelihood, cluster, sums, log_z
 
     def _population(self, values: Mapping[str, np.ndarray]) -> kernels.Population:
-        i_age, w_age = _node(self.grid.log_age, values["log_age"])
-        i_mh, w_mh = _node(self.grid.mh, values["mh"])
-        nothing = np.zeros(values["a_v"].size)
-
-        def per_band(kind: str) -> np.ndarray:
-            return np.stack([values.get(f"{kind}_{band}", nothing) for band in self.bands], axis=1)
-
-        return kernels.Population(
-            i_age=i_age,
-            w_age=w_age,
-            i_mh=i_mh,
-            w_mh=w_mh,
-            dist_mod=np.ascontiguousarray(values["dist_mod"]),
-            a_v=np.ascontiguousarray(values["a_v"]),
-            alpha=np.stack([values.get("alpha_1", values["alpha_2"]), values["alpha_2"]], axis=1),
-            binary_frac=np.ascontiguousarray(values["binary_frac"]),
-            q_share=self._per_walker(self.mass_ratios.share, values["q_slope"]),
-            q_lean=self._per_walker(self.mass_ratios.lean, values["q_slope"]),
-            member_frac=np.ascontiguousarray(values["member_frac"]),
-            outlier_frac=np.ascontiguousarray(values["outlier_frac"]),
-            floor=per_band("floor"),
-            zero_point=per_band("zero_point"),
-            colour=np.stack([values[f"colour_{knot:.2f}"] for knot in COLOUR_KNOTS], axis=1),
-            parallax_zero_point=np.ascontiguousarray(values["parallax_zero_point"]),
-            depth=np.ascontiguousarray(values["depth"]),
-            pm=np.stack([values.get(name, nothing) for name in ("pm_ra", "pm_dec")], axis=1),
-            pm_dispersion=np.ascontiguousarray(values.get("pm_dispersion", nothing)),
-            scale_radius=values["scale_radius"] / self.circle[2] if self.circle is not None else nothing + 1.0,
-        )
-
-    def _per_walker(self, law: Callable[[np.ndarray], np.ndarray], q_slope: np.ndarray) -> np.ndarray:
-        """Evaluate a law of the mass ratios for slopes (n_walkers,); once, where the slope is held."""
-        if "q_slope" in self.parameters.fixed:
-            return np.repeat(law(q_slope[:1]), q_slope.size, axis=0)
-        return np.ascontiguousarray(law(q_slope))
+        held, radius = "q_slope" in self.parameters.fixed, None if self.circle is None else self.circle[2]
+        return population_of(values, self.grid, self.bands, self.mass_ratios, slope_held=held, radius=radius)
 
     def _build_sequence(self) -> kernels.Sequence:
         columns = [self.grid.bands.index(band) for band in self.bands]
@@ -630,38 +428,7 @@ class ClusterModel:
         return result
 
 
-def _spread(part: Callable[[int, int], None], rows: np.ndarray, n_threads: int) -> None:
-    """Run `part` over consecutive rows in threads, with beats before and meanwhile."""
-    beat()
-    if n_threads == 1 and kernels.evaluate.signatures:  # compiled already: nothing to wait for
-        return part(int(rows[0]), int(rows[-1]) + 1)
-    pieces = np.array_split(rows, min(n_threads, rows.size))
-    pool = _pool(n_threads, os.getpid())
-    waiting = {pool.submit(part, int(piece[0]), int(piece[-1]) + 1) for piece in pieces}
-    while waiting:
-        done, waiting = wait(waiting, timeout=_WAIT)
-        for future in done:
-            future.result()
-        if waiting:
-            beat()
-
-
-@lru_cache(maxsize=4)
-def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads that are kept from one call to the next; a forked process gets its own."""
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="clusterbayes")
-
-
 def _every(phase: np.ndarray, thin: int) -> np.ndarray:
     """Return indices of every `thin`-th vertex of each phase, its first and last (the tip of the giants) among them."""
     parts = np.split(np.arange(phase.size), np.flatnonzero(np.diff(phase)) + 1)
     return np.unique(np.concatenate([[*part[::thin], part[-1]] for part in parts]))
-
-
-def _node(axis: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower node and the weight of the upper one for values within an ascending axis, which may be a single node."""
-    if axis.size == 1:
-        return np.zeros(value.shape, dtype=np.int64), np.zeros(value.shape)
-    value = np.clip(value, axis[0], axis[-1])
-    i = np.clip(np.searchsorted(axis, value, side="right") - 1, 0, axis.size - 2)
-    return i, (value - axis[i]) / (axis[i + 1] - axis[i])

@@ -36,8 +36,9 @@ from clusterbayes.model.kernels_strip import RUN, laid_column, laid_patch, lay_r
 
 __all__ = ["N_MOMENT", "star_densities"]
 
-# Per star: weight, mass, mass², q, q², log Teff, log L, weight of companions; behind them, one for each observable.
-N_MOMENT = 8
+# Per star: weight, mass, mass², q, q², log Teff, log L, weight of companions, (log Teff)², (log L)²; behind them, one
+# for each observable.
+N_MOMENT = 10
 
 
 class _Pairs(NamedTuple):
@@ -214,14 +215,18 @@ def _add_moments(strips, k, j, part, t, v, moments, i):
     iso, q_nodes = strips.iso, strips.q_nodes
     mass = iso[j, 0] + t * (iso[j + 1, 0] - iso[j, 0])
     q = q_nodes[k - 1] + v * (q_nodes[k] - q_nodes[k - 1]) if k > 0 else 0.0
+    log_teff = iso[j, 1] + t * (iso[j + 1, 1] - iso[j, 1])
+    log_lum = iso[j, 2] + t * (iso[j + 1, 2] - iso[j, 2])
     moments[i, 0] += part
     moments[i, 1] += part * mass
     moments[i, 2] += part * mass * mass
     moments[i, 3] += part * q
     moments[i, 4] += part * q * q
-    moments[i, 5] += part * (iso[j, 1] + t * (iso[j + 1, 1] - iso[j, 1]))
-    moments[i, 6] += part * (iso[j, 2] + t * (iso[j + 1, 2] - iso[j, 2]))
+    moments[i, 5] += part * log_teff
+    moments[i, 6] += part * log_lum
     moments[i, 7] += part if k > 0 else 0.0
+    moments[i, 8] += part * log_teff * log_teff
+    moments[i, 9] += part * log_lum * log_lum
     for a in range(strips.n_fitted):
         place = strips.mu[k, a, j] + t * (strips.mu[k, a, j + 1] - strips.mu[k, a, j])
         if k > 0:

@@ -12,6 +12,7 @@ from clusterbayes.records.database.runs import Runs
 from clusterbayes.records.exchange import EXPORT_VERSION
 from clusterbayes.records.store import Store, file_checksum
 from clusterbayes.results.export import check_output_folder, write_json
+from clusterbayes.writing import replacing
 
 __all__ = ["export_document", "export_run"]
 
@@ -87,11 +88,10 @@ def export_run(
     for artefact in runs.artefacts(tool_id):
         stored, location = runs.artefact_location(tool_id, artefact.name)
         source, copy = store.path(location), folder / Path(artefact.name).name
-        partial = copy.with_name(f".{copy.name}.partial")
-        shutil.copyfile(source, partial)
-        if file_checksum(partial) != stored.checksum:
-            partial.unlink()
-            raise SettingsError(f"the stored file {artefact.name} is not what it was", "--store")
-        os.replace(partial, copy)
+        with replacing(copy) as partial:
+            shutil.copyfile(source, partial)
+            if file_checksum(partial) != stored.checksum:
+                remedy = "restore the store from a backup, or submit the run again"
+                raise SettingsError(f"the stored file {artefact.name} is not what it was", "--store", remedy=remedy)
     write_json(document, folder / "run.json")
     return folder

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Protocol
 
 from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.writing import replacing
 
 __all__ = ["FolderStore", "Store", "file_checksum"]
 
@@ -79,16 +79,9 @@ class FolderStore:
         if target.is_file() and target.stat().st_size == len(content):
             return location
         target.parent.mkdir(exist_ok=True)
-        partial = target.with_name(f".{secrets.token_hex(4)}.partial")
-        try:
-            with open(partial, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, target)
-            _sync(target.parent)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(target) as partial:
+            partial.write_bytes(content)
+        _sync(target.parent)
         return location
 
     def path(self, location: str) -> Path:

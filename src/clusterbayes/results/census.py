@@ -40,10 +40,6 @@ def hr_table(result: FitResult) -> Table:
     return result.stars[[name for name in _HR_COLUMNS if name in result.stars.colnames]]
 
 
-def _column(result: FitResult, name: str) -> _Array:
-    return np.ma.filled(np.ma.asarray(result.stars[name], dtype=np.float64), np.nan)
-
-
 def luminosity_function(result: FitResult, width: float = 0.5) -> Table:
     """Count the members against magnitude.
 
@@ -63,10 +59,10 @@ def luminosity_function(result: FitResult, width: float = 0.5) -> Table:
         `complete`, whether the bin lies inside the limits of the sample.
     """
     limits = result.mag_limits or (_first_magnitude(result), -np.inf, np.inf)
-    magnitude, p = _column(result, limits[0]), np.nan_to_num(result.p_member)
+    magnitude, p = result.column(limits[0]), np.nan_to_num(result.p_member)
     known = np.isfinite(magnitude) & (p > 0)
     low = width * np.floor(magnitude[known].min() / width) if known.any() else 0.0
-    high = width * np.ceil(magnitude[known].max() / width) if known.any() else width
+    high = width * (np.floor(magnitude[known].max() / width) + 1.0) if known.any() else width
     edges = np.arange(low, high + 0.5 * width, width)
     count = np.histogram(magnitude[known], edges, weights=p[known])[0]
     shift = float(np.median(result.draws["dist_mod"])) if "dist_mod" in result.draws else np.nan
@@ -101,7 +97,7 @@ def mass_function_table(result: FitResult, width: float = 0.1) -> Table:
         `n_member_std`, `dn_dm` (members for each solar mass), and `complete`, whether the bin lies within the masses
         that the limits of the sample let pass.
     """
-    mass, spread, p = _column(result, "mass"), _column(result, "mass_std"), np.nan_to_num(result.p_member)
+    mass, spread, p = result.column("mass"), result.column("mass_std"), np.nan_to_num(result.p_member)
     known = np.isfinite(mass) & (mass > 0) & (p > 0)
     mass, p = mass[known], p[known]
     spread = np.maximum(np.nan_to_num(spread[known]), 1e-6)
@@ -129,8 +125,8 @@ def star_mass_range(result: FitResult) -> tuple[float, float]:
     Read off the best isochrone: the lowest mass that is brighter than the faint limit, and the highest that lives.
     Without a limit or an isochrone, it is the range of the likely members' masses.
     """
-    best = next((curve for curve in result.curves if curve.kind == "best"), None)
-    mass = _column(result, "mass")[result.p_member > 0.5]
+    best = result.curve("best")
+    mass = result.column("mass")[result.p_member > 0.5]
     mass = mass[np.isfinite(mass)]
     low, high = (float(mass.min()), float(mass.max())) if mass.size else (np.nan, np.nan)
     if best is None or result.mag_limits is None or result.mag_limits[0] not in result.observables:

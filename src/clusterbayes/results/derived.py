@@ -200,7 +200,7 @@ def _of_masses(
         notes.append("no total mass: the masses that the sample covers, or the mass function, are not known")
         return {}
     law, binary_law = _setting(result, "mass_function", "kroupa"), _setting(result, "binary_law", "flat")
-    mass: _Array = np.ma.filled(np.ma.asarray(result.stars["mass"], dtype=float), np.nan)
+    mass = result.column("mass")
     size = len(draws["distance"])
     ratio = mean_mass_ratio(str(binary_law), draws.get("q_slope", np.zeros(size)))
     inside = (mass >= low) & (mass <= high)

@@ -24,7 +24,7 @@ from clusterbayes.errors import SettingsError
 from clusterbayes.results.result import FitResult
 from clusterbayes.results.tables import plain
 from clusterbayes.results.ucd import descriptors
-from clusterbayes.results.writing import write_text
+from clusterbayes.writing import begun, replacing, write_text
 
 __all__ = [
     "CHAIN_FILE", "FILES", "MEMBER_THRESHOLD", "check_output_file", "check_output_folder", "checkpoint_place",
@@ -222,7 +222,7 @@ def write_all(
 def _sweep(folder: Path) -> None:
     """Remove hidden folders that were left when a process was killed while it wrote."""
     for place in (folder, folder.parent):
-        for litter in place.glob(f".{folder.name}.????????"):
+        for litter in begun(place, folder.name):
             if litter.is_dir() and time.time() - litter.stat().st_mtime > _LITTER:
                 shutil.rmtree(litter, ignore_errors=True)
 
@@ -338,12 +338,8 @@ def write_table(table: Table, path: str | os.PathLike[str], kind: str | None = N
     """
     target = Path(path)
     kind = kind or table_format(target)
-    partial = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
-    try:
+    with replacing(target) as partial:
         (_ascii_table(table) if kind == "fits" else table).write(partial, format=kind, **_WRITING.get(kind, {}))
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

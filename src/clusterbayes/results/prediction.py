@@ -62,7 +62,7 @@ def predicted_members(result: FitResult) -> Prediction:
     InputError
         If the result holds no isochrone, or its limits leave nothing of it.
     """
-    best = next((curve for curve in result.curves if curve.kind == "best"), None)
+    best = result.curve("best")
     if best is None:
         raise InputError("the result has no best isochrone to predict from", "curves", remedy="fit again")
     mass, observables = _finer(best)
@@ -125,7 +125,7 @@ def _errors(result: FitResult, points: Array) -> Array:
     """Return the errors (n, n_obs) that stars as bright have: running medians of those observed."""
     errors = np.empty_like(points)
     for k, name in enumerate(result.observables):
-        value, error = _column(result, name), _column(result, f"{name}_error")
+        value, error = result.column(name), result.column(f"{name}_error")
         good = np.flatnonzero(np.isfinite(value) & np.isfinite(error) & np.isfinite(result.p_member))
         if not good.size:
             errors[:, k] = 0.0
@@ -134,7 +134,3 @@ def _errors(result: FitResult, points: Array) -> Array:
         middles, typical = (np.array([np.median(column[part]) for part in parts]) for column in (value, error))
         errors[:, k] = np.interp(points[:, k], middles, typical)
     return errors
-
-
-def _column(result: FitResult, name: str) -> Array:
-    return np.ma.filled(np.ma.asarray(result.stars[name], dtype=np.float64), np.nan)

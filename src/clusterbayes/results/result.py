@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.results.tables import compression, plain, plain_table, read_table, same, write_table
+from clusterbayes.writing import replacing
 
 __all__ = ["SCHEMA_VERSION", "Curve", "FitResult"]
 
@@ -183,7 +183,15 @@ class FitResult:
     @property
     def p_member(self) -> NDArray[np.float64]:
         """Membership probability of every input row, (n_input,), in input order; NaN where a row was not used."""
-        return np.ma.filled(np.ma.asarray(self.stars["p_member"], dtype=np.float64), np.nan)
+        return self.column("p_member")
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return a column of `stars` as plain numbers, (n_input,); NaN where a cell is masked."""
+        return np.ma.filled(np.ma.asarray(self.stars[name], dtype=np.float64), np.nan)
+
+    def curve(self, kind: str) -> Curve | None:
+        """Return the first isochrone of a kind ("best", "fan" or "binary"); None if there is none."""
+        return next((curve for curve in self.curves if curve.kind == kind), None)
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """Summarise the posterior, one parameter at a time.
@@ -266,15 +274,8 @@ class FitResult:
         if target.exists() and not overwrite:
             raise SettingsError("the file exists already", str(target), remedy="choose another place, or overwrite it")
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        try:
-            with h5py.File(partial, "w") as file:
-                self.write(file)
-            with open(partial, "rb") as written:
-                os.fsync(written.fileno())
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(target) as partial, h5py.File(partial, "w") as file:
+            self.write(file)
         return target
 
     @classmethod

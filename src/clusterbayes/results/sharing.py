@@ -106,8 +106,7 @@ def _band_columns(result: FitResult) -> list[tuple[str, _Array, str]]:
 
 def _stacked(result: FitResult, ending: str) -> _Array:
     """Return the fitted observables, or their errors, of all input rows (n_input, n_obs)."""
-    columns = [np.ma.asarray(result.stars[f"{name}{ending}"], dtype=np.float64) for name in result.observables]
-    return np.stack([np.ma.filled(column, np.nan) for column in columns], axis=1)
+    return np.stack([result.column(f"{name}{ending}") for name in result.observables], axis=1)
 
 
 def _finite(diagnostic: Any) -> list[float]:

@@ -21,6 +21,8 @@ __all__ = ["Average", "average_fits", "stacking_weights"]
 
 _QUANTILES = {"q05": 0.05, "q16": 0.16, "median": 0.5, "q84": 0.84, "q95": 0.95}
 _ENOUGH, _MOST_TURNS = 1e-10, 20_000
+# Settings that say which data a star's density is about, and within which limits.
+_SPACE = ("counts", "proper_motion", "pm_window", "positions", "selection")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def average_fits(fits: Mapping[str, FitResult], *, method: str = "stacking") -> 
     Raises
     ------
     SettingsError
-        If there are fewer than two fits, or the method is unknown.
+        If there are fewer than two fits, the method is unknown, or the fits describe different data of the stars: one
+        with proper motions, one without.
     InputError
         If the fits are not of the same stars and observables, or a fit did not converge.
     """
@@ -101,20 +104,33 @@ def _check(fits: Mapping[str, FitResult]) -> None:
     if len(fits) < 2:
         raise SettingsError("an average needs two fits or more", value=len(fits))
     first_name, first = next(iter(fits.items()))
-    used = np.asarray(first.stars["used"], bool)
     for name, fit in fits.items():
-        same = fit.observables == first.observables and len(fit.stars) == len(first.stars)
-        if not same or not np.array_equal(np.asarray(fit.stars["used"], bool), used):
+        if not _same_stars(fit, first):
             problem = "the fits are not of the same stars and observables"
             raise InputError(problem, name, expected=f"those of {first_name}", remedy="fit the same table alike")
+        settings, own = (result.provenance.get("settings") or {} for result in (first, fit))
+        other = next((key for key in _SPACE if own.get(key) != settings.get(key)), None)
+        if other is not None:
+            problem = f"the fits {first_name} and {name} do not describe the same data of the stars"
+            expected = f"{settings.get(other)}, as in {first_name}"
+            raise SettingsError(problem, other, own.get(other), expected, remedy="fit with the same options")
         if not fit.converged:
             raise InputError("a fit did not converge", name, remedy="allow it more steps")
+
+
+def _same_stars(fit: FitResult, other: FitResult) -> bool:
+    """Whether two fits used the same rows of the same measurements."""
+    if fit.observables != other.observables or len(fit.stars) != len(other.stars):
+        return False
+    columns = [*fit.observables, *(f"{name}_error" for name in fit.observables)]
+    used = np.array_equal(np.asarray(fit.stars["used"], bool), np.asarray(other.stars["used"], bool))
+    return used and all(np.array_equal(fit.column(name), other.column(name), equal_nan=True) for name in columns)
 
 
 def _predicted(name: str, fit: FitResult) -> np.ndarray:
     if "log_predictive" not in fit.stars.colnames:
         raise InputError("the fit says nothing of predictive densities", name, "log_predictive", remedy="fit again")
-    values = np.asarray(fit.stars["log_predictive"], float)[np.asarray(fit.stars["used"], bool)]
+    values = fit.column("log_predictive")[np.asarray(fit.stars["used"], bool)]
     if not np.isfinite(values).all():
         raise InputError("a predictive density is not finite", name, "log_predictive")
     return values

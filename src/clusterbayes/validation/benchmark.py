@@ -19,8 +19,8 @@ import numpy as np
 from astropy.table import Table
 
 from clusterbayes import __version__
-from clusterbayes.errors import ClusterBayesError, InputError, SettingsError
-from clusterbayes.validation.crowd import Outcomes, run_side_by_side
+from clusterbayes.errors import CheckpointError, ClusterBayesError, InputError, SettingsError
+from clusterbayes.validation.outcomes import Outcomes, run_side_by_side
 
 __all__ = ["PARAMETERS", "Entry", "benchmark_table", "read_truth", "run_benchmark", "verdicts"]
 
@@ -64,6 +64,11 @@ class Entry:
     radius: float | None = None
     default_error: float | None = None
     control: str = ""
+
+    def reading(self) -> dict[str, Any]:
+        """Return what the fit depends on, as plain data: everything but the reference values."""
+        given = {**asdict(self), "center": None if self.center is None else list(self.center)}
+        return {name: given[name] for name in ("observables", "center", "radius", "default_error", "control")}
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ def run_benchmark(
     n_workers: int | None = None,
     tell: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
-    """Fit the catalogues of a truth table, those that were not fitted before.
+    """Fit the catalogues of a truth table, those that were not fitted before as the table says they are to be read.
 
     Parameters
     ----------
@@ -186,8 +191,11 @@ def run_benchmark(
 
 
 def _done(outcomes: Outcomes, entry: Entry) -> bool:
-    """Whether a catalogue was fitted; one whose fit failed is tried again."""
-    return outcomes.has(entry.file) and "fit" in outcomes.load(entry.file)
+    """Whether a catalogue was fitted as the truth table says it is to be read; one whose fit failed is tried again."""
+    if not outcomes.has(entry.file):
+        return False
+    outcome = outcomes.load(entry.file)
+    return "fit" in outcome and outcome.get("reading", entry.reading()) == entry.reading()
 
 
 def _fit_one(task: _Task) -> str:
@@ -200,16 +208,27 @@ def _fit_one(task: _Task) -> str:
     checkpoint = folder.with_name(f"{entry.file}.checkpoint.h5")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
-        result = _fit(task, checkpoint)
+        result = _fit_or_begin_anew(task, checkpoint)
     except ClusterBayesError as error:
         outcomes.keep(entry.file, {"file": entry.file, "error": f"{type(error).__name__}: {error}"})
         return f"{entry.file}: failed: {error}"
     write_outputs(result, folder, name=entry.file, overwrite=True)
     document = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    outcomes.keep(entry.file, {"file": entry.file, "fit": document})
+    outcomes.keep(entry.file, {"file": entry.file, "reading": entry.reading(), "fit": document})
     discard(checkpoint)
     state = "" if result.converged else ", not converged"
     return f"{entry.file}: {result!r} in {document['diagnostics']['wall_seconds']:.0f} s{state}"
+
+
+def _fit_or_begin_anew(task: _Task, checkpoint: Path) -> Any:
+    """Fit; begin anew where what was broken off was a fit of another table, or read otherwise."""
+    from clusterbayes.inference.checkpoint import discard
+
+    try:
+        return _fit(task, checkpoint)
+    except CheckpointError:
+        discard(checkpoint)
+        return _fit(task, checkpoint)
 
 
 def _fit(task: _Task, checkpoint: Path) -> Any:

@@ -10,15 +10,20 @@ import numpy as np
 
 from clusterbayes.results.export import write_table, write_text
 from clusterbayes.validation.coverage import CONFIDENCE, Judgement, judge, places, width_ratios
-from clusterbayes.validation.crowd import Outcomes
+from clusterbayes.validation.outcomes import Outcomes
 from clusterbayes.validation.pages import markdown_table, verdict
 
-__all__ = ["MAIN", "write_coverage"]
+__all__ = ["MAIN", "is_demanded", "write_coverage"]
 
 #: Parameters that fits with other isochrones are judged by.
 MAIN = ("log_age", "dist_mod", "a_v")
 _NOMINAL, _LEAST = 0.90, 0.80  # level of the intervals of wrong models, and the share of truths that they have to hold
 _WIDEST = 2.0  # times the widths of matched fits
+
+
+def is_demanded(settings: Mapping[str, Any]) -> bool:
+    """Whether fits with these settings have to stay in the bands: right isochrones, and the plain likelihood."""
+    return bool(settings["matched"]) and settings["model_error"] != "default"
 
 
 def write_coverage(folder: Path, *, shrunk: bool = False, matched: Path | None = None) -> list[Judgement]:
@@ -80,12 +85,19 @@ def _page(
         yield f"\n## {title[0].upper()}{title[1:]}: {judgement.n} clusters\n"
         if not settings["matched"]:
             yield from _wrong_models(judgement, ratios)
-        elif settings["model_error"] != "default":
-            state = "stays" if judgement.holds else "**does not stay**"
-            yield f"Everything together {state} within what perfect code does {100 * CONFIDENCE:.0f} % of the time.\n"
-        yield from _tables(judgement)
+        elif is_demanded(settings):
+            yield from _in_bands(judgement)
+        yield from _tables(judgement, demanded=is_demanded(settings))
     yield f"\n![Distributions of places minus the even one](ecdf{ending}.png)\n"
     yield f"![Histograms of places](ranks{ending}.png)"
+
+
+def _in_bands(judgement: Judgement) -> Iterator[str]:
+    """Say whether coverage is in its bands, and the ranks in theirs: two statements, each with a confidence."""
+    for what, holds in (("All coverage", judgement.coverage["holds"]), ("Every rank test", judgement.ranks["holds"])):
+        state = "is" if np.all(holds) else "**is not**"
+        yield f"{what} {state} within what perfect code keeps {100 * CONFIDENCE:.0f} % of the time."
+    yield ""
 
 
 def _about(settings: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -125,7 +137,7 @@ def _wrong_models(judgement: Judgement, ratios: Mapping[str, float]) -> Iterator
     yield ""
 
 
-def _tables(judgement: Judgement) -> Iterator[str]:
+def _tables(judgement: Judgement, *, demanded: bool) -> Iterator[str]:
     levels = sorted(set(judgement.coverage["level"]))
     head = ("parameter", *(f"{100 * level:.0f} %: share (band)" for level in levels), "rank test p", "")
     rows = []
@@ -133,6 +145,6 @@ def _tables(judgement: Judgement) -> Iterator[str]:
         own = judgement.coverage[judgement.coverage["parameter"] == rank["parameter"]]
         cells = [f"{row['share']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for row in own] or [""] * len(levels)
         holds = bool(rank["holds"]) and bool(np.all(own["holds"]))
-        rows.append((str(rank["parameter"]), *cells, f"{rank['p']:.4f}", verdict(holds)))
+        rows.append((str(rank["parameter"]), *cells, f"{rank['p']:.4f}", verdict(holds if demanded else None)))
     yield from markdown_table(head, rows)
     yield f"\nRank test: p has to exceed {judgement.ranks['threshold'][0]:.5f}; `joint` is TARP over all parameters."

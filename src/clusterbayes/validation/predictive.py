@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from clusterbayes.bands import Observable, observable_matrix, parse_observable
-from clusterbayes.errors import InputError
+from clusterbayes.errors import GridError, InputError
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model.details import Details
 from clusterbayes.model.selection import ErrorCurve
@@ -105,12 +105,18 @@ def check_fit(result: FitResult, grid: IsochroneGrid, *, n_replicas: int = 600, 
     Raises
     ------
     InputError
-        If the grid lacks a band of the fit.
+        If the grid lacks a band of the fit, or the result has no best isochrone.
+    GridError
+        If the grid is another one than that of the fit, or was loaded with another law of extinction.
     """
     observables = tuple(parse_observable(name) for name in result.observables)
     missing = {band for observable in observables for band in observable.bands} - set(grid.bands)
     if missing:
         raise InputError("the grid lacks a band of the fit", grid.name, sorted(missing)[0])
+    fitted_with = (result.provenance.get("grid") or {}).get("digest")
+    if fitted_with and grid.digest and grid.digest != fitted_with:
+        remedy = "give the grid, the law of extinction and the R_V of the fit, or fit again"
+        raise GridError("these are other isochrones than those of the fit", grid.name, remedy=remedy)
     used = np.asarray(result.stars["used"], bool)
     values = np.column_stack([np.asarray(result.stars[name], float)[used] for name in result.observables])
     project = _projection(observables)
@@ -224,7 +230,9 @@ def _members(
 
 
 def _scene(result: FitResult, points: np.ndarray, project: Callable[[np.ndarray], np.ndarray]) -> _Scene:
-    best = next(curve for curve in result.curves if curve.kind == "best")
+    best = result.curve("best")
+    if best is None:
+        raise InputError("the result has no best isochrone to compare with", "curves", remedy="fit again")
     line = project(best.observables)
     low, high = np.percentile(points, [0.5, 99.5], axis=0)
     n_bins = int(np.clip(np.sqrt(len(points) / 5.0), 4, 12))

@@ -29,7 +29,7 @@ from clusterbayes.model.selection import parse_limits
 from clusterbayes.model.simulate import simulate_cluster
 from clusterbayes.photometry import Photometry
 from clusterbayes.results.result import FitResult
-from clusterbayes.validation.crowd import Outcomes, run_side_by_side
+from clusterbayes.validation.outcomes import Outcomes, run_side_by_side
 from clusterbayes.validation.regimes import Regime
 
 __all__ = ["SHRINK", "Experiment", "places_of_truth", "run_sbc"]

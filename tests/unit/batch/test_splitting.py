@@ -129,3 +129,12 @@ def test_jobs_of_a_table_carry_their_options(stars, tmp_path):
     jobs = jobs_from_table(path, tmp_path / "out", common={"grid": "mist"})
     assert [job.name for job in jobs] == ["Berkeley 17", "NGC 1", "NGC 2"]
     assert all(job.options.grid == "mist" and job.table.parent == tmp_path / "out" / "tables" for job in jobs)
+
+
+def test_jobs_find_their_tables_from_any_folder(stars, tmp_path, monkeypatch):
+    """Workers of a scheduler were started somewhere else."""
+    stars.write(tmp_path / "stars.parquet")
+    monkeypatch.chdir(tmp_path)
+    jobs = jobs_from_table("stars.parquet", "out")
+    monkeypatch.chdir("/")
+    assert all(job.table.is_file() for job in jobs)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 from unit.results.synthetic import make_result
@@ -51,3 +53,17 @@ def test_a_report_is_written_once(saved, tmp_path, monkeypatch):
     assert "My cluster" in (tmp_path / "r.html").read_text(encoding="utf-8")
     assert run("report", saved, "--out", tmp_path / "r.html").exit_code == 2
     assert run("report", saved, "--out", tmp_path / "r.html", "--overwrite").exit_code == 0
+
+
+def test_a_report_shows_checks_and_says_what_is_none(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr("clusterbayes.results.report.pictures._CAPTIONS", {"mass": "few"})
+    check = {"title": "Stars by magnitude", "p": 0.2, "about": "The limit does not fit."}
+    place = tmp_path / "checks.json"
+    place.write_text(json.dumps({"quality": "good", "meaning": "Nothing was found.", "checks": [check]}))
+    assert run("report", saved, "--out", tmp_path / "r.html", "--checks", place).exit_code == 0
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Stars by magnitude" in page and "Nothing was found." in page
+    place.write_text("{}")
+    done = run("report", saved, "--out", tmp_path / "s.html", "--checks", place)
+    assert done.exit_code == 2 and "validate ppc" in done.output
+    assert not (tmp_path / "s.html").exists()

@@ -10,16 +10,17 @@ from unit.model.mocks import GRID, TRUTH, make_model, mock_table
 
 from clusterbayes.errors import FitError, SettingsError
 from clusterbayes.inference import SamplingOptions, fit_cluster
+from clusterbayes.inference.assembling import ingest, load_grid
 from clusterbayes.inference.field import FieldLearner
-from clusterbayes.inference.fit import _derived, _ingest, _load_grid, _provenance
 from clusterbayes.inference.search import find_modes
+from clusterbayes.inference.summarizing import derived_draws, provenance_of
 from clusterbayes.photometry import Photometry
 
 
 def test_the_control_field_is_put_into_the_sample_s_order():
     sample = Photometry.from_table(mock_table(30, 5, seed=1), observables=["G", "BP", "RP"])
     control = Photometry.from_table(mock_table(5, 60, seed=2), observables=["RP", "G", "BP"])
-    _, matched = _ingest(sample, control, None, None)
+    _, matched = ingest(sample, control, None, None)
     assert matched.observables == sample.observables
     np.testing.assert_array_equal(matched.values, control.values[:, [1, 2, 0]])
     np.testing.assert_array_equal(matched.errors, control.errors[:, [1, 2, 0]])
@@ -98,11 +99,11 @@ def test_extinction_that_cannot_be_had_is_said(options, message):
 
 def test_a_named_grid_is_loaded_under_the_law():
     said = []
-    grid = _load_grid("parsec", ("Gaia_G", "V"), "F19", 4.0, lambda percent, text: said.append((percent, text)))
+    grid = load_grid("parsec", ("Gaia_G", "V"), "F19", 4.0, lambda percent, text: said.append((percent, text)))
     assert (grid.metadata["law"], grid.r_v, grid.bands) == ("F19", 4.0, ("Gaia_G", "V"))
-    assert _load_grid(grid, grid.bands, "F19", 4.0, print) is grid
-    assert _load_grid(grid, grid.bands, "tables", 3.1, print) is grid
-    other = _load_grid("parsec", ("Gaia_G", "V"), "tables", 3.1, print)
+    assert load_grid(grid, grid.bands, "F19", 4.0, print) is grid
+    assert load_grid(grid, grid.bands, "tables", 3.1, print) is grid
+    other = load_grid("parsec", ("Gaia_G", "V"), "tables", 3.1, print)
     assert other.digest != grid.digest
     np.testing.assert_array_equal(other.mags, grid.mags)
     assert np.all(other.ext[..., 1, 0] != grid.ext[..., 1, 0])
@@ -113,8 +114,8 @@ def test_reddening_and_provenance_are_for_the_grid_s_own_r_v():
     grid = replace(GRID, metadata={**GRID.metadata, "r_v": 5.0, "law": "G23", "name": "dusty", "file_digest": "0f"})
     model = make_model(table, grid=grid)
     theta = model.parameters.from_normal(np.random.default_rng(1).normal(size=(7, model.parameters.n_dim)))
-    found = _derived(model, theta)["ebv"]
+    found = derived_draws(model, theta)["ebv"]
     np.testing.assert_allclose(found, model.parameters.unpack(theta)["a_v"] / 5.0)
-    known = _provenance(model, Photometry.from_table(table), 1, {})["grid"]
+    known = provenance_of(model, Photometry.from_table(table), 1, {})["grid"]
     wanted = {"name": "dusty", "digest": grid.digest, "file_digest": "0f", "extinction_law": "G23", "r_v": 5.0}
     assert known == wanted

@@ -127,6 +127,19 @@ class TestStars:
         assert np.median(np.abs(stars.log_teff - np.interp(stars.mass, iso.m_ini, iso.log_teff))[use]) < 0.005
         assert np.median(np.abs(stars.log_lum - np.interp(stars.mass, iso.m_ini, iso.log_lum))[use]) < 0.02
 
+    def test_temperature_and_luminosity_are_as_uncertain_as_the_mass(self, mock):
+        """The parameters are known here: what is left is the star's own place on the isochrone."""
+        table, model, theta = mock
+        stars = model.star_properties(theta)
+        iso = model.grid.isochrone(TRUTH["log_age"], TRUTH["mh"])
+        use = np.asarray(table["is_member"]) & (stars.p_member > 0.9) & (stars.mass > 0.5) & (stars.mass < 1.1)
+        step = 0.01
+        for std, column in ((stars.log_teff_std, iso.log_teff), (stars.log_lum_std, iso.log_lum)):
+            above, below = (np.interp(stars.mass + side * step, iso.m_ini, column) for side in (1, -1))
+            from_mass = np.abs(above - below) / (2.0 * step) * stars.mass_std
+            assert np.count_nonzero(use) > 30
+            assert np.median(std[use] / from_mass[use]) == pytest.approx(1.0, abs=0.1)
+
     def test_expected_observables_are_where_the_star_is(self, mock):
         table, model, theta = mock
         stars = model.star_properties(theta)

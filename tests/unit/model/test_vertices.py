@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterbayes.isochrones import IsochroneGrid, analytic_grid
-from clusterbayes.model.cluster import _every, _node
+from clusterbayes.model.cluster import _every
 from clusterbayes.model.kernels import vertices
+from clusterbayes.model.walkers import node
 
 BANDS = ("Gaia_G", "Gaia_BP", "Gaia_RP")
 
@@ -33,8 +34,8 @@ def nodes(grid: IsochroneGrid) -> np.ndarray:
 
 def place(grid: IsochroneGrid, nodes: np.ndarray, log_age: float, mh: float, a_v: float) -> np.ndarray:
     """Return mass, log Teff, log L and reddened absolute magnitudes of every vertex."""
-    (i_age,), (w_age,) = _node(grid.log_age, np.array([log_age]))
-    (i_mh,), (w_mh,) = _node(grid.mh, np.array([mh]))
+    (i_age,), (w_age,) = node(grid.log_age, np.array([log_age]))
+    (i_mh,), (w_mh,) = node(grid.mh, np.array([mh]))
     out = np.empty((grid.eep.size, 3 + len(BANDS)))
     nothing = np.zeros(len(BANDS))
     vertices(

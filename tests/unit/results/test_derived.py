@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -222,3 +224,13 @@ def test_the_table_for_the_hr_diagram_has_every_row():
     assert isinstance(table, Table)
     assert table["id"].tolist() == result.stars["id"].tolist()
     assert {"log_teff", "log_lum", "p_member", "log_teff_std"} <= set(table.colnames)
+
+
+def test_a_star_on_the_edge_of_a_bin_is_counted():
+    """Bins hold their lower edge; a single member at a round magnitude once made a table without a bin."""
+    result = make_result(n_member=5, n_field=2)
+    stars = result.stars.copy()
+    stars["Gaia_G"] = np.full(len(stars), 12.0)
+    table = luminosity_function(replace(result, stars=stars))
+    assert float(table["n_member"].sum()) == pytest.approx(float(np.nansum(result.p_member)))
+    assert (float(table["low"][0]), float(table["high"][0])) == (12.0, 12.5)

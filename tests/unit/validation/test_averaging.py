@@ -64,6 +64,25 @@ def test_fits_that_do_not_belong_together_are_refused():
         average_fits({"a": good, "b": replace(good, stars=stars)})
 
 
+def test_fits_of_other_measurements_are_refused_although_they_have_as_many_rows():
+    good = fit(9.0, 0.02)
+    stars = good.stars.copy()
+    stars[good.observables[0]][3] += 0.01
+    with pytest.raises(InputError, match="not of the same stars"):
+        average_fits({"a": good, "b": replace(good, stars=stars)})
+
+
+@pytest.mark.parametrize(("key", "value"), [("proper_motion", True), ("counts", "ignore"), ("positions", True)])
+def test_densities_of_different_data_are_refused(key, value):
+    """With proper motions, a star's density is per mag³ (mas/yr)²: it can't be stacked with one per mag³."""
+    good = fit(9.0, 0.02)
+    settings = {**good.provenance.get("settings", {}), key: value}
+    other = replace(good, provenance={**good.provenance, "settings": settings})
+    with pytest.raises(SettingsError, match="the same data") as caught:
+        average_fits({"a": good, "b": other})
+    assert key in str(caught.value) and "Remedy" in str(caught.value)
+
+
 def test_leaving_a_star_out_is_what_a_fit_without_it_would_predict():
     """Known answer: Gaussian data about a mean with a flat prior."""
     rng = np.random.default_rng(3)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.errors import CheckpointError, InputError, SettingsError
+from clusterbayes.validation import benchmark
 from clusterbayes.validation.benchmark import benchmark_table, read_truth, run_benchmark, verdicts
 from clusterbayes.validation.benchmark_page import write_benchmark
 
@@ -113,3 +114,42 @@ def test_a_catalogue_that_is_missing_is_an_outcome_not_the_end(truth, tmp_path):
     assert lines and lines[0].startswith("one: failed")
     with pytest.raises(SettingsError, match="unknown catalogue 'on'"):
         run_benchmark(tmp_path, truth, tmp_path / "out", only=["on"], n_workers=1)
+
+
+def test_a_catalogue_that_is_to_be_read_otherwise_is_fitted_again(truth, tmp_path, monkeypatch):
+    fitted: list[tuple[str, str]] = []
+
+    def fit_one(task):
+        fitted.append((task.entry.file, task.entry.observables))
+        kept = {"file": task.entry.file, "reading": task.entry.reading(), **outcome(task.entry)}
+        benchmark.Outcomes(task.out, task.settings).keep(task.entry.file, kept)
+        return task.entry.file
+
+    monkeypatch.setattr(benchmark, "_fit_one", fit_one)
+
+    def run():
+        run_benchmark(tmp_path, truth, tmp_path / "out", only=["one", "two"], n_workers=1, tell=lambda text: None)
+        return [fitted.pop() for _ in list(fitted)]
+
+    assert len(run()) == 2 and run() == []
+    text = truth.read_text(encoding="utf-8")
+    truth.write_text(text.replace("9.0,0.03", "9.1,0.02"), encoding="utf-8")
+    assert run() == []  # a reference may change without a new fit
+    truth.write_text(text.replace("G;BP;RP", "G;BP_RP"), encoding="utf-8")
+    assert run() == [("one", "G,BP_RP")]
+    truth.write_text(text.replace("10,-5,0.5", "10,-5,0.4"), encoding="utf-8")
+    assert {file for file, _ in run()} == {"one", "two"}
+
+
+def test_a_fit_of_another_table_that_was_broken_off_does_not_stand_in_the_way(truth, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "one.checkpoint.h5"
+    checkpoint.write_bytes(b"of another table")
+
+    def fit(task, path):
+        if path.exists():
+            raise CheckpointError("the checkpoint is of another fit", str(path))
+        return "a fit"
+
+    monkeypatch.setattr(benchmark, "_fit", fit)
+    task = benchmark._Task(read_truth(truth)[0], tmp_path, tmp_path, {})
+    assert benchmark._fit_or_begin_anew(task, checkpoint) == "a fit"

@@ -39,7 +39,7 @@ class RetryRules:
     attempts : int
         Most starts that end with a fault that may pass: a crash of the fit's process, a full disk.
     losses : int
-        Most times that the worker itself may vanish; more, and the run is taken to be the reason.
+        How many times the worker itself may vanish until the run is taken to be the reason, and fails.
     delay : float
         Pause before the second attempt [s]; doubled with each further one.
     """

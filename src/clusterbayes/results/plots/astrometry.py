@@ -29,7 +29,6 @@ from clusterbayes.results.plots.style import (
     draw_members,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_title,
 )
 from clusterbayes.results.result import FitResult
@@ -64,14 +63,10 @@ def plot_parallaxes(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     columns : mapping of str to str, optional
         What columns are, where their names don't tell: column to "parallax", …
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------
@@ -104,7 +99,6 @@ def plot_parallaxes(
     ax.set(ylim=(middle - half, middle + half), xlabel=axis_label(axes.magnitude), ylabel="parallax [mas]")
     ax.legend(loc="upper left")
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 
@@ -120,14 +114,10 @@ def plot_motions(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     columns : mapping of str to str, optional
         What columns are, where their names don't tell: column to "pm_ra", …
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------
@@ -160,7 +150,6 @@ def plot_motions(
     ax.set(xlabel=r"$\mu_\alpha \cos\delta$ [mas/yr]", ylabel=r"$\mu_\delta$ [mas/yr]")
     ax.legend(loc="upper left")
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 
@@ -191,14 +180,10 @@ def plot_sky(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     columns : mapping of str to str, optional
         What columns are, where their names don't tell: column to "ra", "dec", …
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------
@@ -242,7 +227,6 @@ def plot_sky(
     ax.set_aspect("equal", adjustable="box")
     ax.legend(loc="upper left", labelcolor=INK)
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 

@@ -17,7 +17,6 @@ from clusterbayes.results.plots.style import (
     MEMBERS,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_title,
 )
 from clusterbayes.results.result import FitResult
@@ -52,14 +51,10 @@ def plot_luminosity_function(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     width : float
         Width of a bin [mag].
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------
@@ -82,7 +77,6 @@ def plot_luminosity_function(
     ax.set_ylim(bottom=0.0)
     ax.legend(loc="upper left")
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 
@@ -94,14 +88,10 @@ def plot_mass_function(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
+    result, ax, title
+        As in `plot_cmd`.
     width : float
         Width of a bin [dex].
-    title : str, optional
-        Title; the name of the input if left out.
 
     Returns
     -------
@@ -128,7 +118,6 @@ def plot_mass_function(
     ax.tick_params(axis="x", which="minor", labelsize=7.5)
     ax.legend(loc="best", labelcolor=INK)
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 

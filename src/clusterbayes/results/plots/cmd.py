@@ -24,7 +24,6 @@ from clusterbayes.results.plots.style import (
     free_corners,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_key,
     write_parameters,
     write_title,
@@ -183,12 +182,11 @@ def axis_label(observable: Observable) -> str:
 
 def observed(result: FitResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return observed values and errors, each (n_input, n_obs) [mag]; NaN where missing."""
-
-    def stack(suffix: str) -> NDArray[np.float64]:
-        columns = [result.stars[f"{name}{suffix}"] for name in result.observables]
-        return np.stack([np.ma.filled(np.ma.asarray(column, dtype=float), np.nan) for column in columns], axis=1)
-
-    return stack(""), stack("_error")
+    names = result.observables
+    return (
+        np.stack([result.column(name) for name in names], axis=1),
+        np.stack([result.column(f"{name}_error") for name in names], axis=1),
+    )
 
 
 @styled
@@ -239,7 +237,6 @@ def plot_cmd(
         write_parameters(ax, result, ("log_age", "mh", "dist_mod", "a_v"), first)
         write_key(ax, second)
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 

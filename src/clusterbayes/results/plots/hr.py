@@ -22,7 +22,6 @@ from clusterbayes.results.plots.style import (
     free_corners,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_key,
     write_parameters,
     write_title,
@@ -42,12 +41,8 @@ def plot_hr(result: FitResult, ax: Axes | None = None, *, title: str | None = No
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
-    title : str, optional
-        Title; the name of the input if left out.
+    result, ax, title
+        As in `plot_cmd`.
 
     Returns
     -------
@@ -57,7 +52,7 @@ def plot_hr(result: FitResult, ax: Axes | None = None, *, title: str | None = No
     """
     if ax is None:
         ax = new_figure(6.6, 6.8).subplots()
-    x, y, x_std, y_std = (_column(result, name) for name in ("log_teff", "log_lum", "log_teff_std", "log_lum_std"))
+    x, y, x_std, y_std = (result.column(name) for name in ("log_teff", "log_lum", "log_teff_std", "log_lum_std"))
     likely = result.p_member > 0.5
     _set_limits(ax, x, y, likely if likely.any() else np.isfinite(x))
     _draw_spreads(ax, np.stack([x, y, x_std, y_std], axis=1)[likely], result.p_member[likely])
@@ -75,12 +70,7 @@ def plot_hr(result: FitResult, ax: Axes | None = None, *, title: str | None = No
     write_parameters(ax, result, ("log_age", "mh"), first)
     write_key(ax, second)
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
-
-
-def _column(result: FitResult, name: str) -> NDArray[np.float64]:
-    return np.ma.filled(np.ma.asarray(result.stars[name], dtype=float), np.nan)
 
 
 def _points(curve: Curve) -> NDArray[np.float64]:

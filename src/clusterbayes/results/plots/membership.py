@@ -19,7 +19,6 @@ from clusterbayes.results.plots.style import (
     MEMBERS,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_title,
 )
 from clusterbayes.results.result import FitResult
@@ -59,12 +58,8 @@ def plot_membership(result: FitResult, ax: Axes | None = None, *, title: str | N
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
-    title : str, optional
-        Title; the name of the input if left out.
+    result, ax, title
+        As in `plot_cmd`.
 
     Returns
     -------
@@ -98,5 +93,4 @@ def plot_membership(result: FitResult, ax: Axes | None = None, *, title: str | N
     handles = [part for side in (ax, right) for part in side.get_legend_handles_labels()[0]]
     right.legend(handles=handles, loc="center", bbox_to_anchor=(0.45, 0.56), labelcolor=INK).set_zorder(6)
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax

@@ -22,7 +22,6 @@ from clusterbayes.results.plots.style import (
     draw_members,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_title,
 )
 from clusterbayes.results.result import FitResult
@@ -97,7 +96,7 @@ def observable_extinction(result: FitResult) -> Array:
         If no star has a temperature.
     """
     grid = result.provenance.get("grid") or {}
-    teff, lum, mass = (_column(result, name) for name in ("log_teff", "log_lum", "mass"))
+    teff, lum, mass = (result.column(name) for name in ("log_teff", "log_lum", "mass"))
     with np.errstate(invalid="ignore", divide="ignore"):
         log_g = np.log10(mass) + 4.0 * teff - lum + _LOG_G
     known = np.isfinite(teff) & np.isfinite(log_g)
@@ -117,10 +116,6 @@ def observable_extinction(result: FitResult) -> Array:
     return found
 
 
-def _column(result: FitResult, name: str) -> Array:
-    return np.ma.filled(np.ma.asarray(result.stars[name], dtype=np.float64), np.nan)
-
-
 @styled
 def plot_dereddening(
     result: FitResult,
@@ -134,14 +129,8 @@ def plot_dereddening(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
-    colour, magnitude : str, optional
-        The axes, as in `plot_cmd`.
-    title : str, optional
-        Title; the name of the input if left out.
+    result, ax, colour, magnitude, title
+        As in `plot_cmd`.
 
     Returns
     -------
@@ -177,5 +166,4 @@ def plot_dereddening(
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
     ax.legend(loc="lower left", markerscale=1.5)
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax

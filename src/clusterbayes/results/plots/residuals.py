@@ -25,7 +25,6 @@ from clusterbayes.results.plots.style import (
     draw_members,
     new_figure,
     styled,
-    warn_if_not_converged,
     write_title,
 )
 from clusterbayes.results.prediction import predicted_members
@@ -72,7 +71,7 @@ def colour_residuals(points: Array, curve: Array, scale: Array) -> Array:
 
 
 def _curve(result: FitResult, kind: str) -> Curve:
-    found = next((curve for curve in result.curves if curve.kind == kind), None)
+    found = result.curve(kind)
     if found is None:
         raise InputError(f"the result has no {kind} isochrone to compare with", "curves", remedy="fit again")
     return found
@@ -99,14 +98,8 @@ def plot_residuals(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
-    colour, magnitude : str, optional
-        The axes, as in `plot_cmd`.
-    title : str, optional
-        Title; the name of the input if left out.
+    result, ax, colour, magnitude, title
+        As in `plot_cmd`.
     scale : bool
         Whether a colour bar says what the colours mean.
 
@@ -189,14 +182,8 @@ def plot_hess_residuals(
 
     Parameters
     ----------
-    result : FitResult
-        The fit.
-    ax : matplotlib Axes, optional
-        Where to draw; a new figure if left out.
-    colour, magnitude : str, optional
-        The axes, as in `plot_cmd`.
-    title : str, optional
-        Title; the name of the input if left out.
+    result, ax, colour, magnitude, title
+        As in `plot_cmd`.
 
     Returns
     -------
@@ -232,7 +219,6 @@ def plot_hess_residuals(
     bar = ax.figure.colorbar(cells, ax=ax, pad=0.015, fraction=0.05, aspect=34)
     bar.set_label(r"(members $-$ expected) / $\sqrt{\mathrm{expected}+1}$")
     write_title(ax, result, title)
-    warn_if_not_converged(ax, result)
     return ax
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -25,10 +24,11 @@ from numpy.typing import NDArray
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.results.result import Curve, FitResult
+from clusterbayes.writing import replacing
 
 __all__ = [
     "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "OUTLIER", "draw_curves", "draw_members", "free_corners",
-    "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "value_text", "warn_if_not_converged",
+    "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "value_text",
     "write_key", "write_parameters", "write_title",
 ]  # fmt: skip
 
@@ -94,15 +94,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = DPI) ->
         endings = ", ".join(f".{name}" for name in sorted(known))
         raise SettingsError("the picture format is not known", str(path), expected=f"a name ending in one of {endings}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
-    try:
-        with open(partial, "wb") as file:
-            figure.savefig(file, format=kind, dpi=dpi)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(target) as partial, open(partial, "wb") as file:  # matplotlib would add an ending to a name
+        figure.savefig(file, format=kind, dpi=dpi)
     return target
 
 
@@ -272,12 +265,8 @@ def write_key(ax: Axes, corner: tuple[float, float]) -> None:
 
 
 def write_title(ax: Axes, result: FitResult, title: str | None) -> None:
-    """Write the title (the name of the input file if none is given)."""
+    """Write the title (the name of the input file if none is given), and beside it if the fit did not converge."""
     source = str((result.provenance.get("input") or {}).get("source") or "")
     ax.set_title(Path(source.removeprefix("example:")).stem if title is None else title)
-
-
-def warn_if_not_converged(ax: Axes, result: FitResult) -> None:
-    """Write above the plot that its fit did not converge, where that is so."""
     if not result.converged:
         ax.set_title("not converged", loc="right", color=ISOCHRONE)

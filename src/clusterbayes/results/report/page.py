@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from clusterbayes.results.report.diagram import diagram_data
 from clusterbayes.results.report.pictures import pictures
 from clusterbayes.results.report.words import parameter_rows, provenance_rows, sentences, verdict, warnings
 from clusterbayes.results.result import FitResult
-from clusterbayes.results.writing import write_text
+from clusterbayes.writing import write_text
 
 __all__ = ["report_html", "write_report"]
 
@@ -26,7 +26,7 @@ def write_report(
     path: str | os.PathLike[str],
     *,
     title: str | None = None,
-    checks: Sequence[Mapping[str, Any]] | None = None,
+    checks: Mapping[str, Any] | None = None,
     drawn: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write the report of a fit as one HTML file, all of it or nothing.
@@ -57,7 +57,7 @@ def report_html(
     result: FitResult,
     *,
     title: str | None = None,
-    checks: Sequence[Mapping[str, Any]] | None = None,
+    checks: Mapping[str, Any] | None = None,
     drawn: Mapping[str, bytes] | None = None,
 ) -> str:
     """Return the report of a fit as the text of an HTML page.
@@ -68,9 +68,10 @@ def report_html(
         The fit.
     title : str, optional
         Name of the analysis; that of the input if left out.
-    checks : sequence of mapping, optional
-        Posterior predictive checks, each with "name", "p_value" and "about" (what was compared); those in the result's
-        diagnostics if left out. Without any, the page has no such section.
+    checks : mapping, optional
+        Posterior predictive checks, as `clusterbayes.validation.predictive.checks_document` gives them and
+        ``clusterbayes validate ppc --out`` writes them: "quality", "meaning" and "checks", each with "title", "p" and
+        "about". Without any, the page has no such section.
     drawn : mapping of str to bytes, optional
         Pictures by kind that exist already, as PNG.
 
@@ -85,7 +86,6 @@ def report_html(
         loader=PackageLoader(_PACKAGE, ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    own = result.diagnostics.get("checks") or () if checks is None else checks
     name = title or Path(source.removeprefix("example:")).stem or "a cluster"
     shown, missing = pictures(result, title=name, drawn=drawn)
     return environment.get_template("page.html").render(
@@ -101,7 +101,7 @@ def report_html(
         data=_script_text(diagram_data(result)),
         pictures=shown,
         missing=missing,
-        checks=[{"name": "", "p_value": None, "about": "", **check} for check in own],
+        checks=checks or {"checks": []},
         provenance=provenance_rows(result),
         references=references(result),
     )

@@ -132,8 +132,8 @@ def sentences(result: FitResult) -> list[str]:
         found.append(f"The cluster is {_with_range(age)} {'million' if old else 'billion'} years old.")
     if "dist_mod" in draws:
         distance = 10.0 ** (draws["dist_mod"] / 5.0 + 1.0)
-        light = float(np.median(distance)) * _LIGHT_YEARS
-        found.append(f"It is {_with_range(distance)} parsecs away, about {light:.3g} light years.".replace("e+0", "e"))
+        light = float(f"{float(np.median(distance)) * _LIGHT_YEARS:.3g}")
+        found.append(f"It is {_with_range(distance)} parsecs away, about {light:,.0f} light years.")
     if "mh" in draws:
         found.append(f"It is {_with_range(10.0 ** draws['mh'])} times as rich in metals as the Sun.")
     if "a_v" in draws:

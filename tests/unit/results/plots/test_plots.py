@@ -11,7 +11,7 @@ from unit.results.synthetic import TRUTH, make_result
 from clusterbayes.bands import parse_observable
 from clusterbayes.errors import BandError, SettingsError
 from clusterbayes.results import FitResult
-from clusterbayes.results.plots import plot_cmd, plot_corner, plot_hr
+from clusterbayes.results.plots import plot_cmd, plot_corner, plot_hr, plot_residuals
 from clusterbayes.results.plots.cmd import find_cmd_axes
 from clusterbayes.results.plots.style import broken, free_corners, value_text
 
@@ -128,6 +128,7 @@ def test_unconverged_fits_say_so_on_every_plot():
     made = make_result(n_member=40, n_field=20, converged=False)
     assert plot_cmd(made).get_title(loc="right") == "not converged"
     assert plot_hr(made).get_title(loc="right") == "not converged"
+    assert plot_residuals(made).get_title(loc="right") == "not converged"
     corner = plot_corner(made)[0, 0].figure
     assert "not converged" in {text.get_text() for text in corner.texts}
     good = plot_corner(make_result(n_member=40, n_field=20))[0, 0].figure

@@ -15,6 +15,7 @@ from clusterbayes.results.report import report_html, write_report
 from clusterbayes.results.report.citing import bibtex, references
 from clusterbayes.results.report.diagram import diagram_data
 from clusterbayes.results.report.words import parameter_rows, provenance_rows, sentences, verdict, warnings
+from clusterbayes.validation.predictive import Check, checks_document
 
 DRAWN = dict.fromkeys(
     ("residuals", "cmds", "hr", "hess", "membership", "dereddening", "corner", "traces", "luminosity", "mass"), b"png"
@@ -88,14 +89,13 @@ def test_what_can_not_be_drawn_is_said(result):
     assert "the stars have no parallaxes with errors" in text
 
 
-def test_checks_are_shown_if_there_are_any(result, html):
+def test_checks_are_shown_as_validation_writes_them(result, html):
     assert 'id="checks"' not in html
-    check = {"name": "number of giants", "p_value": 0.0312, "about": "giants brighter than G = 12"}
-    given = report_html(result, drawn=DRAWN, checks=[check])
-    kept = report_html(changed(result, diagnostics={**result.diagnostics, "checks": [check]}), drawn=DRAWN)
-    for text in (given, kept):
-        assert "number of giants" in text
-        assert "0.031" in text
+    check = Check("red_clump", "Core helium <burning> stars", "Late phases are wrong.", 0.0312, (5.0,), (9.0,), (2.0,))
+    text = report_html(result, drawn=DRAWN, checks=checks_document([check]))
+    assert 'id="checks"' in text
+    for words in ("Core helium &lt;burning&gt; stars", "0.031", "Late phases are wrong.", "<strong>fair</strong>"):
+        assert words in text
 
 
 def test_the_report_is_written_whole(result, tmp_path):

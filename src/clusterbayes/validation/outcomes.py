@@ -1,7 +1,8 @@
-"""Many fits side by side: one process and one thread each, every outcome a small file of its own.
+"""Outcomes of many fits, every one a small file of its own, and processes of this machine that do them side by side.
 
 A folder holds the settings that all of its outcomes share and one JSON document for each item. What is there already
-is not done again, so a run that was stopped, at whatever moment, goes on when it is started again.
+is not done again, so a run that was stopped, at whatever moment, goes on when it is started again. Plain processes are
+enough for it; `clusterbayes.batch` has schedulers, limits and attempts, and needs dask.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.errors import BatchError, InputError, SettingsError
 from clusterbayes.results.export import write_json
 from clusterbayes.results.tables import plain
 
@@ -113,6 +115,8 @@ def run_side_by_side(
 
     Raises
     ------
+    BatchError
+        If a process died: memory ran out, for instance.
     Exception
         What the work raises ends everything; items that are done stay done.
     """
@@ -129,9 +133,12 @@ def run_side_by_side(
         processes = list((pool._processes or {}).values())
         for future in as_completed(futures):
             tell(future.result())
-    except BaseException:
+    except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            remedy = "run it again to go on; with fewer workers if memory ran out"
+            raise BatchError("a process died before its work was done", remedy=remedy) from error
         raise
     pool.shutdown()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from clusterbayes.errors import InputError, SettingsError
-from clusterbayes.validation.crowd import Outcomes, run_side_by_side
+from clusterbayes.errors import BatchError, InputError, SettingsError
+from clusterbayes.validation.outcomes import Outcomes, run_side_by_side
 
 
 def shout(text: str) -> str:
     if text == "bad":
         raise SettingsError("this is bad")
     return text.upper()
+
+
+def die(text: str) -> str:
+    os._exit(9)
 
 
 def test_an_outcome_comes_back_and_what_is_not_finite_is_null(tmp_path):
@@ -55,3 +60,8 @@ def test_all_items_are_worked_on(n_workers):
 def test_an_error_ends_the_work():
     with pytest.raises(SettingsError, match="this is bad"):
         run_side_by_side(shout, ["bad", "b"], n_workers=1, tell=lambda text: None)
+
+
+def test_a_process_that_dies_is_told_with_a_remedy():
+    with pytest.raises(BatchError, match="process died.*fewer workers"):
+        run_side_by_side(die, ["a", "b"], n_workers=2, tell=lambda text: None)
