@@ -1,8 +1,8 @@
 """Which observables of a table are fitted.
 
 The user may name them. Otherwise it is all magnitudes of one photometric system that have errors, or else one magnitude
-with the colours of that system: Gaia before Johnson–Cousins before SDSS before 2MASS before DECam, unless an earlier
-system covers far fewer stars than a later one.
+with the colours of that system, in the order Gaia, Johnson–Cousins, SDSS, 2MASS, DECam, Pan-STARRS, SkyMapper, Tycho,
+WISE, unless an earlier system covers far fewer stars than a later one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ _SYSTEMS = {
     "SDSS": ("SDSS_",),
     "2MASS": ("2MASS_",),
     "DECam": ("DECam_",),
+    "Pan-STARRS": ("PS1_",),
+    "SkyMapper": ("SkyMapper_",),
+    "Tycho": ("Tycho_",),
+    "WISE": ("WISE_",),
 }
 
 # An earlier system must cover this fraction of the stars that the best-covered one has.

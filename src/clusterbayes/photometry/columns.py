@@ -20,13 +20,17 @@ __all__ = ["RIGHT_ASCENSION", "ROLES", "Columns", "recognise"]
 # Roles of a right-ascension column, in the order of preference.
 RIGHT_ASCENSION = ("ra", "ra_degs", "ra_hours")
 
+# The excess factor as VizieR names it for DR3 and EDR3 (I/355, I/350) and for DR2 (I/345), and as VOTables write that.
+# E(BP-RP) is another thing: a reddening.
+_EXCESS = ("e(bp/rp)", "e_bp_rp_", "e(br/rp)", "e_br_rp_")
+
 # Names, lower case, best first, of the columns that are not photometry.
 ROLES: dict[str, tuple[str, ...]] = {
     "id": (
         *("source_id", "sourceid", "dr3_source_id", "edr3_source_id", "gaia_source_id", "gaia_dr3_source_id"),
         *("gaiadr3", "gaiaedr3", "gaia_dr3", "gaia_edr3", "gaia_id", "dr2_source_id", "gaiadr2", "gaia_dr2"),
         *("id", "source", "gaia", "star_id", "star", "objid", "obj_id", "object_id", "main_id", "designation"),
-        *("name", "recno", "seq"),
+        *("name", "recno", "seq", "2mass", "_2mass", "allwise"),
     ),
     "ra": ("ra", "raj2000", "ra_j2000", "_ra", "_raj2000", "_ra_icrs", "alpha"),
     "ra_degs": ("ra_icrs", "ra_deg", "ra_degs", "radeg"),
@@ -52,7 +56,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "distance_pc": ("distance_pc", "dist_pc"),
     "distance_kpc": ("distance_kpc", "dist_kpc"),
     "ruwe": ("ruwe",),
-    "bp_rp_excess": ("phot_bp_rp_excess_factor", "bp_rp_excess", "bp_rp_excess_factor", "e(br/rp)", "e_br_rp_"),
+    "bp_rp_excess": ("phot_bp_rp_excess_factor", "bp_rp_excess", "bp_rp_excess_factor", *_EXCESS),
     "nu_eff": ("nu_eff_used_in_astrometry", "nueff"),
     "pseudocolour": ("pseudocolour", "pscol"),
     "ecl_lat": ("ecl_lat", "elat"),
@@ -62,6 +66,9 @@ ROLES: dict[str, tuple[str, ...]] = {
 _ERROR_PREFIX = re.compile(r"(?:e_|err_|error_|sigma_|sig_|mag_?err_|emag_)(.+)")
 _ERROR_SUFFIX = re.compile(r"(.+?)(?:_(?:mag_?)?(?:error|err|unc|uncertainty|sigma|sig|e)|(?:error|err))")
 _MAG_AFFIX = re.compile(r"(?:mag_)?(.+?)(?:_?mag)?")
+# What J, H and K mean in a table of 2MASS, and columns of its designations, lower case, by which it is told.
+_TWO_MASS = {"J": "2MASS_J", "H": "2MASS_H", "K": "2MASS_Ks"}
+_DESIGNATIONS = {"2mass", "_2mass"}
 _GAIA_MAGNITUDE = re.compile(r"g_(bp|rp)", re.IGNORECASE)
 
 
@@ -82,7 +89,7 @@ class Columns:
     archive : frozenset of str
         Observables whose value column is named as in the Gaia archive.
     two_mass : bool
-        Whether J and H mean 2MASS's here (a Ks column is beside them).
+        Whether J, H and K mean 2MASS's here (a column Ks or of its designations is beside them).
     notes : tuple of (frozenset of str, str)
         Choices that a user may want to know of, each with the observables that it is about.
     """
@@ -110,7 +117,7 @@ class Columns:
         return [note for about, note in self.notes if about & names]
 
     def in_context(self, observable: Observable) -> Observable:
-        """Return the observable as this table means it: J and H beside Ks are 2MASS's."""
+        """Return the observable as this table means it: J and H beside Ks are 2MASS's, for instance."""
         return _as_two_mass(observable) if self.two_mass else observable
 
 
@@ -130,10 +137,9 @@ class _Finding:
 
 
 def _as_two_mass(observable: Observable) -> Observable:
-    swap = {"J": "2MASS_J", "H": "2MASS_H"}
-    if not any(band in swap for band in observable.bands):
+    if not any(band in _TWO_MASS for band in observable.bands):
         return observable
-    return parse_observable("-".join(swap.get(band, band) for band in observable.bands))
+    return parse_observable("-".join(_TWO_MASS.get(band, band) for band in observable.bands))
 
 
 def _parsed(text: str) -> Observable | None:
@@ -145,7 +151,8 @@ def _parsed(text: str) -> Observable | None:
 
 def _as_value(name: str, gaia_pair: bool) -> tuple[int, Observable] | None:
     """Read a column name as a magnitude or colour; with a rank, smaller for the surer spelling."""
-    archive = ARCHIVE_MAGNITUDES.get(name) or (None if gaia_pair else ARCHIVE_COLOURS.get(name))
+    lower = name.lower()
+    archive = ARCHIVE_MAGNITUDES.get(lower) or (None if gaia_pair else ARCHIVE_COLOURS.get(lower))
     if archive is not None:
         return 1, parse_observable(archive)
     bare = _MAG_AFFIX.fullmatch(name)
@@ -221,11 +228,12 @@ def _roles(names: Iterable[str]) -> dict[str, str]:
 
 
 def _signal_to_noise(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    by_lower = {name.strip().lower(): name for name in reversed(names)}
     found: dict[str, tuple[str, ...]] = {}
     for band, choices in SIGNAL_TO_NOISE.items():
-        match = next((choice for choice in choices if all(column in names for column in choice)), None)
+        match = next((choice for choice in choices if all(column.lower() in by_lower for column in choice)), None)
         if match is not None:
-            found[band] = match
+            found[band] = tuple(by_lower[column.lower()] for column in match)
     return found
 
 
@@ -278,26 +286,32 @@ def recognise(names: Sequence[str], columns: Mapping[str, str] | None = None, so
             finding.add("value", value[1], value[0], order, name)
         elif error:
             finding.add("error", error[1], error[0], order, name)
-    return _settle(finding, roles, _signal_to_noise(names), frozenset(mapped))
+    return _settle(finding, roles, _signal_to_noise(names), frozenset(mapped), bool(_DESIGNATIONS & lowered))
 
 
 def _settle(
-    finding: _Finding, roles: dict[str, str], snr: dict[str, tuple[str, ...]], mapped: frozenset[str]
+    finding: _Finding,
+    roles: dict[str, str],
+    snr: dict[str, tuple[str, ...]],
+    mapped: frozenset[str],
+    designated: bool,
 ) -> Columns:
-    """Choose one column for each quantity and read J and H as 2MASS's beside Ks."""
+    """Choose one column for each quantity, and read J, H and K as 2MASS's beside Ks or its designations."""
     notes: list[tuple[frozenset[str], str]] = []
     values = _pick(finding.values, "values of", notes)
     errors = _pick(finding.errors, "errors of", notes)
     observables = finding.observables
-    two_mass = "2MASS_Ks" in values and "K" not in values and bool({"J", "H"} & set(values))
-    if two_mass and not {values[name] for name in ("J", "H") if name in values} & mapped:
+    loose = {name: column for name, column in values.items() if name in _TWO_MASS}
+    beside_ks = "2MASS_Ks" in values and "K" not in values
+    two_mass = bool(loose) and not set(loose.values()) & mapped and not {"2MASS_J", "2MASS_H"} & values.keys()
+    two_mass = two_mass and (beside_ks or (designated and "2MASS_Ks" not in values))
+    if two_mass:
         observables = {swapped.name: swapped for swapped in map(_as_two_mass, observables.values())}
         values = {_as_two_mass(parse_observable(name)).name: column for name, column in values.items()}
         errors = {_as_two_mass(parse_observable(name)).name: column for name, column in errors.items()}
-        note = "J and H are read as 2MASS's, because a Ks column is beside them"
-        notes.append((frozenset({"2MASS_J", "2MASS_H"}), note))
-    else:
-        two_mass = False
+        why = "a Ks column is" if beside_ks else "its designations are"
+        note = f"{' and '.join(loose)} are read as 2MASS's, because {why} beside them"
+        notes.append((frozenset({"2MASS_J", "2MASS_H", "2MASS_Ks"}), note))
     archive_names = {**ARCHIVE_MAGNITUDES, **ARCHIVE_COLOURS}
-    archive = frozenset(name for name, column in values.items() if column in archive_names)
+    archive = frozenset(name for name, column in values.items() if column.strip().lower() in archive_names)
     return Columns(observables, values, errors, snr, roles, archive, two_mass, tuple(notes))

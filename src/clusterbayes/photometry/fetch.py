@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ class Catalog:
         Whom to cite.
     epoch : float, optional
         Of the directions [Julian years].
+    where : dict of str to str
+        What rows are asked for: a constraint of VizieR for each column.
     """
 
     table: str
@@ -55,6 +57,7 @@ class Catalog:
     direction: tuple[str, str]
     citation: str
     epoch: float | None = None
+    where: dict[str, str] = field(default_factory=dict)
 
 
 def _bands(names: dict[str, str]) -> dict[str, str]:
@@ -65,7 +68,7 @@ def _bands(names: dict[str, str]) -> dict[str, str]:
 
 _J2000 = ("RAJ2000", "DEJ2000")
 
-#: Catalogues by name.
+#: Catalogues by name. Columns are called as the descriptions at the CDS have them (the ReadMe of each catalogue).
 CATALOGS: dict[str, Catalog] = {
     "gaia-dr3": Catalog(
         "I/355/gaiadr3",
@@ -109,6 +112,8 @@ CATALOGS: dict[str, Catalog] = {
         | _bands({band: f"SDSS_{band}" for band in "ugriz"}),
         ("RA_ICRS", "DE_ICRS"),
         "Alam et al. (2015), ApJS 219, 12",
+        # Primary detections: two fifths of the table are further ones of the same objects.
+        where={"mode": "1"},
     ),
 }
 
@@ -229,14 +234,15 @@ def fetch(region: Region, catalog: str = "gaia-dr3") -> Table:
 def _ask(asked: Catalog, region: Region, inner: float, outer: float, label: str) -> Table:
     """Return the stars of a ring, under our names."""
     centre = SkyCoord(region.ra * u.deg, region.dec * u.deg)
-    vizier = _vizier(columns=list(asked.columns), row_limit=region.row_limit + 1, timeout=300)
+    options = {"columns": list(asked.columns), "column_filters": asked.where}
+    vizier = _vizier(**options, row_limit=region.row_limit + 1, timeout=300)
     ring: dict[str, Any] = {"radius": outer * u.deg, "catalog": asked.table, "frame": "icrs", "cache": False}
     if inner:
         ring["inner_radius"] = inner * u.deg
     try:
         response = vizier.query_region_async(centre, **ring)
         response.raise_for_status()
-        table = _parsed(response.content)
+        table, is_cut = _parsed(response.content, asked.table)
     except Exception as error:  # of requests, of astroquery and of astropy's reader, each with its own classes
         detail = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
@@ -245,25 +251,27 @@ def _ask(asked: Catalog, region: Region, inner: float, outer: float, label: str)
         ) from error  # fmt: skip
     if table is None:
         return Table()
-    if len(table) > region.row_limit:
+    if is_cut or len(table) > region.row_limit:
+        most, shape = min(len(table), region.row_limit), "ring" if inner else "circle"
         raise InputError(
-            f"more than {region.row_limit} stars lie in the {label}'s {'ring' if inner else 'circle'} of "
-            f"{outer:g} deg, and a part of them would pass for all", asked.table,
-            remedy="ask for a smaller radius, or allow more (--row-limit)",
+            f"more than {most} stars lie in the {label}'s {shape} of {outer:g} deg, and a part of them would pass for "
+            "all", asked.table, remedy="ask for a smaller radius, or allow more (--row-limit)",
         )  # fmt: skip
     return _ours(table, asked, region, (inner, outer), label)
 
 
-def _parsed(content: bytes) -> Table | None:
-    """Return the table of a VOTable; None if it holds none, as where no star was found."""
+def _parsed(content: bytes, name: str) -> tuple[Table | None, bool]:
+    """Return the table of a VOTable, None if no star was found, and whether the server left rows out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units and other conventions
         document = votable.parse(io.BytesIO(content), invalid="mask")
-    for info in document.infos:
-        if "error" in f"{info.name} {info.ID}".lower():
-            raise ValueError(info.value)
-    table = next(iter(document.iter_tables()), None)
-    return None if table is None else table.to_table(use_names_over_ids=True)
+    status = [*document.infos, *(info for resource in document.resources for info in resource.infos)]
+    for info in status:
+        if "error" in f"{info.name} {info.ID}".lower() or str(info.value).upper() == "ERROR":
+            raise ValueError(info.content or info.value)
+    tables = sorted(document.iter_tables(), key=lambda table: table.name != name)  # that of the name first
+    is_cut = any(str(info.value).upper() == "OVERFLOW" for info in status)
+    return (tables[0].to_table(use_names_over_ids=True) if tables else None), is_cut
 
 
 def _vizier(**options: Any) -> Any:

@@ -1,7 +1,7 @@
 """From a file to a table, without losing anything on the way.
 
-The format is found from the first bytes, never from the file's name. Delimited text is read by `delimited`, JSON of a
-photometry job by `jobs`, everything else by astropy. Whatever a file holds, it is a table or an `InputError`: a damaged
+The format is found from the first bytes, never from the file's name. Delimited text is read by `delimited`, JSON by
+`jobs`, everything else by astropy. Whatever a file holds, it is a table or an `InputError`: a damaged
 or hostile file costs neither a traceback nor unbounded memory.
 """
 
@@ -18,7 +18,7 @@ from astropy.table import Table
 
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.photometry.delimited import MISSING, line_of_row, read_delimited
-from clusterbayes.photometry.jobs import read_job
+from clusterbayes.photometry.jobs import read_json
 
 __all__ = ["FORMATS", "MISSING", "read_table", "with_line"]
 
@@ -38,8 +38,8 @@ def read_table(
     Parameters
     ----------
     path : str or Path
-        The file: CSV and other delimited text, ECSV, FITS, VOTable, JSON of a photometry job, or Parquet where pyarrow
-        is installed; any of them may be gzipped.
+        The file: CSV and other delimited text, ECSV, FITS, VOTable, JSON of a photometry job or of the Gaia archive, or
+        Parquet where pyarrow is installed; any of them may be gzipped.
     format : str, optional
         One of `FORMATS`; found from the content if left out.
     text_columns : callable
@@ -75,7 +75,7 @@ def read_table(
             if kind == "csv":
                 table = read_delimited(text, text_columns)
             elif kind == "json":
-                table = read_job(text)
+                table = read_json(text)
             else:
                 table = _read_other(content, kind, Path(path))
     except InputError as error:

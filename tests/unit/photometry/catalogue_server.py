@@ -19,7 +19,8 @@ UNKNOWN = "# {name}\t#Q1\n#! *** Nothing found *** \n"
 
 class _Server(ThreadingHTTPServer):
     table: Table
-    broken = b""
+    broken = b""  # what is answered instead of the table
+    name_answer = ""  # what is answered about any name
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -46,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         name = unquote(self.path.partition("?")[2])
         text = FOUND if name.endswith("3766") else UNKNOWN
-        self._answer(text.format(name=name).encode(), "text/plain")
+        self._answer((self.server.name_answer or text.format(name=name)).encode(), "text/plain")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()

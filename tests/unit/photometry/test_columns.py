@@ -85,6 +85,27 @@ def test_j_and_h_beside_ks_are_2mass():
     assert recognise(["J", "H", "K"]).in_context(parse_observable("J")).name == "J"
 
 
+def test_j_h_and_k_beside_a_2mass_designation_are_2mass():
+    columns = recognise(["_2MASS", "Jmag", "e_Jmag", "Hmag", "Kmag", "e_Kmag", "J-K"])
+    assert columns.values == {"2MASS_J": "Jmag", "2MASS_H": "Hmag", "2MASS_Ks": "Kmag", "2MASS_J-2MASS_Ks": "J-K"}
+    assert columns.errors == {"2MASS_J": "e_Jmag", "2MASS_Ks": "e_Kmag"}
+    assert recognise(["2MASS", "Jmag"], {"Jmag": "J"}).values == {"J": "Jmag"}  # the user's word
+
+
+@pytest.mark.parametrize(
+    ("name", "role"), [("E(BP/RP)", "bp_rp_excess"), ("E_BP_RP_", "bp_rp_excess"), ("E(BP-RP)", None)]
+)
+def test_an_excess_is_no_reddening(name, role):
+    assert recognise([name]).roles == ({role: name} if role else {})
+
+
+def test_the_archives_names_in_capitals():
+    columns = recognise(["SOURCE_ID", "PHOT_G_MEAN_MAG", "PHOT_G_MEAN_FLUX_OVER_ERROR", "BP_RP"])
+    assert columns.values == {"Gaia_G": "PHOT_G_MEAN_MAG", "Gaia_BP-Gaia_RP": "BP_RP"}
+    assert columns.snr == {"Gaia_G": ("PHOT_G_MEAN_FLUX_OVER_ERROR",)}
+    assert columns.archive == {"Gaia_G", "Gaia_BP-Gaia_RP"}
+
+
 def test_archive_names_win_over_others_and_it_is_said():
     columns = recognise(["Gmag", "phot_g_mean_mag", "Source", "dr3_source_id"])
     assert columns.values["Gaia_G"] == "phot_g_mean_mag"

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import io
 import sys
 
 import numpy as np
 import pytest
 from astropy.coordinates.name_resolve import sesame_url
+from astropy.io.votable import from_table, writeto
 from astropy.table import Table
 from unit.photometry.catalogue_server import serving
 
@@ -92,7 +94,8 @@ def test_the_same_question_is_asked_once(server, tmp_path):
 @pytest.mark.parametrize("catalog", CATALOGS)
 def test_every_catalogue_has_columns_that_the_readers_know(server, catalog):
     asked = CATALOGS[catalog]
-    server.table = Table({name: np.full(3, 12.0) for name in asked.columns})
+    small = ("e_", "pmRApmDEcor")
+    server.table = Table({name: np.full(3, 0.02 if name.startswith(small) else 12.0) for name in asked.columns})
     server.table[asked.direction[0]], server.table[asked.direction[1]] = CENTRE
     table = fetch(Region(*CENTRE, 0.1), catalog)
     columns = recognise(table.colnames)
@@ -103,6 +106,7 @@ def test_every_catalogue_has_columns_that_the_readers_know(server, catalog):
     for band in bands:
         assert columns.values[parse_observable(band).name] == band
         assert columns.errors[parse_observable(band).name] == f"{band}_error"
+    assert len(Photometry.from_table(table).observables) >= 2  # chosen without being told
 
 
 def test_names_are_resolved(server):
@@ -120,6 +124,31 @@ def test_answers_that_are_no_table(server):
         server.broken = broken
         with pytest.raises(InputError, match="I/355/gaiadr3: the catalogue could not be fetched"):
             fetch(Region(*CENTRE, 0.1))
+
+
+def test_a_server_that_says_why_it_gives_nothing(server):
+    status = b'<INFO ID="Error" name="QUERY_STATUS" value="ERROR">service unavailable: overloaded</INFO>'
+    server.broken = b'<VOTABLE version="1.4">' + status + b"</VOTABLE>"
+    with pytest.raises(InputError, match=r"could not be fetched \(service unavailable: overloaded\)"):
+        fetch(Region(*CENTRE, 0.1))
+
+
+def test_a_server_with_a_limit_of_its_own(server):
+    """It says so behind the table, and gives fewer rows than were allowed."""
+    buffer = io.BytesIO()
+    writeto(from_table(gaia_like(3)), buffer)
+    status = b'<INFO name="QUERY_STATUS" value="OVERFLOW">truncated result (maxtup=3)</INFO></RESOURCE>'
+    server.broken = buffer.getvalue().replace(b"</RESOURCE>", status)
+    with pytest.raises(InputError, match="more than 3 stars lie in the cluster's circle"):
+        fetch(Region(*CENTRE, 0.1))
+
+
+def test_sdss_is_asked_for_one_detection_of_each_object(server):
+    asked = CATALOGS["sdss"]
+    server.table = Table({name: np.full(3, 12.0) for name in asked.columns})
+    server.table["RA_ICRS"], server.table["DE_ICRS"] = CENTRE
+    fetch(Region(*CENTRE, 0.1), "sdss")
+    assert server.asked[0]["mode"] == "1"
 
 
 def test_an_empty_sky(server):

@@ -7,7 +7,7 @@ import pytest
 
 from clusterbayes.errors import InputError
 from clusterbayes.photometry import Photometry
-from clusterbayes.photometry.jobs import read_job
+from clusterbayes.photometry.jobs import read_json
 from clusterbayes.photometry.layouts import snake_case
 
 
@@ -73,7 +73,7 @@ def test_without_a_calibration_a_job_is_refused(tmp_path):
 
 
 def test_values_that_are_no_values_are_missing():
-    table = read_job(json.dumps([record("a", 1, "B", None), record("b", 1, "B", [1]), record("c", 1, "B", 14)]))
+    table = read_json(json.dumps([record("a", 1, "B", None), record("b", 1, "B", [1]), record("c", 1, "B", 14)]))
     assert np.isnan(np.ma.filled(table["mag"], np.nan)).tolist() == [True, True, False]
 
 
