@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded, output_console
+from clusterbayes.cli.console import JsonOption, error_console, guarded, output_console
 from clusterbayes.cli.options import parse_numbers
 from clusterbayes.errors import SettingsError
 
@@ -46,6 +46,7 @@ def compare(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the table FILE.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Place a by-eye answer inside the posterior: how credible each value is, and how credible all are together.
 
@@ -60,6 +61,8 @@ def compare(
     [cyan]clusterbayes compare mycluster log_age=7.3 distance=1980 mh=0 ebv=0.2[/]
 
     [cyan]clusterbayes compare mycluster answers_of_my_class/ --out class.csv[/]
+
+    [cyan]clusterbayes compare mycluster summary.csv --json[/]
     """
     from clusterbayes.cli.show import warn_if_not_converged
     from clusterbayes.results import FitResult
@@ -71,9 +74,10 @@ def compare(
     warn_if_not_converged(error_console(), fit)
     alone = _alone(answers)
     if alone is None:
-        _compare_class(fit, Path(answers[0]), out)
+        _compare_class(fit, Path(answers[0]), out, as_json)
     else:
-        _compare_one(fit, alone, plot or Path(f"{alone.name or 'answer'}_compare.png".replace("/", "_")), out)
+        picture = plot or Path(f"{alone.name or 'answer'}_compare.png".replace("/", "_"))
+        _compare_one(fit, alone, picture, out, as_json)
 
 
 def _alone(words: list[str]) -> Answer | None:
@@ -92,33 +96,43 @@ def _alone(words: list[str]) -> Answer | None:
     return answers[0] if len(answers) == 1 else None
 
 
-def _compare_one(fit: FitResult, answer: Answer, plot: Path, out: Path | None) -> None:
+def _compare_one(fit: FitResult, answer: Answer, plot: Path, out: Path | None, as_json: bool) -> None:
     from clusterbayes.cli.show import answer_table
     from clusterbayes.results.compare import answers_table
     from clusterbayes.results.compare import compare as place
-    from clusterbayes.results.export import write_table
+    from clusterbayes.results.export import json_text, write_table
     from clusterbayes.results.plots.compare import save_comparison
 
-    console, placed = output_console(), place(fit, answer)
+    placed = place(fit, answer)
+    save_comparison(plot, fit, placed)
+    if out is not None:
+        write_table(answers_table([placed.row()]), out)
+    if as_json:
+        typer.echo(json_text({**placed.document(), "plot": str(plot)}), nl=False)
+        return
+    console = output_console()
     console.print(answer_table(placed))
     console.print(placed.sentence(), markup=False, soft_wrap=True)
     for note in (*answer.notes, *placed.notes):
         console.print(f"note: {note}", markup=False, soft_wrap=True)
-    save_comparison(plot, fit, placed)
     console.print(f"drawn in {plot}", markup=False, soft_wrap=True)
-    if out is not None:
-        write_table(answers_table([placed.row()]), out)
 
 
-def _compare_class(fit: FitResult, path: Path, out: Path | None) -> None:
+def _compare_class(fit: FitResult, path: Path, out: Path | None, as_json: bool) -> None:
     from clusterbayes.cli.show import class_table
     from clusterbayes.results.compare import compare_class
-    from clusterbayes.results.export import write_table
+    from clusterbayes.results.export import json_text, write_table
 
-    table, console = compare_class(fit, path), output_console()
-    console.print(class_table(table))
+    table = compare_class(fit, path)
     inside = int((table["level"] <= 0.9).sum())
-    console.print(f"{inside} of {len(table)} answers lie inside the 90 % region.", markup=False)
     if out is not None:
         write_table(table, out)
+    if as_json:
+        answers = [{name: row[name] for name in table.colnames} for row in table]
+        typer.echo(json_text({"answers": answers, "inside_90": inside}), nl=False)
+        return
+    console = output_console()
+    console.print(class_table(table))
+    console.print(f"{inside} of {len(table)} answers lie inside the 90 % region.", markup=False)
+    if out is not None:
         error_console().print(f"{len(table)} rows in {out}", markup=False, soft_wrap=True)

@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.console import JsonOption, error_console, guarded
 
 __all__ = ["fetch"]
+
+# Catalogues in bands that the default grid lacks.
+_OTHER_GRID = {"panstarrs": " --grid mist", "allwise": " --grid mist"}
 
 
 @guarded
@@ -43,6 +46,7 @@ def fetch(
     ] = 200_000,
     refresh: Annotated[bool, typer.Option("--refresh", help="Ask again, although the answer was kept.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fetch a cluster's stars and those of the field around it, ready to be fitted.
 
@@ -56,7 +60,7 @@ def fetch(
     """
     from clusterbayes.isochrones.cache import cache_folder
     from clusterbayes.photometry.fetch import Region, fetch_cached, resolve_place
-    from clusterbayes.results.export import check_output_file, write_table
+    from clusterbayes.results.export import check_output_file, json_text, write_table
 
     target = out or Path(f"{place.replace(' ', '_').replace('/', '_')}.ecsv")
     check_output_file(target, overwrite)
@@ -68,6 +72,14 @@ def fetch(
     target.parent.mkdir(parents=True, exist_ok=True)
     write_table(table, target)
     inside = int((table["region"] == "cluster").sum())
+    fitting = f"clusterbayes fit {target} --out {target.stem} --center {ra:.5f},{dec:.5f} --radius {radius:g}"
+    fitting += _OTHER_GRID.get(catalog, "")
+    if as_json:
+        document = {"out": str(target), "catalog": catalog, "cluster": inside, "field": len(table) - inside}
+        document |= {"query": table.meta["query"], "fetched_on": table.meta["fetched_on"], "kept": kept}
+        document |= {"citation": table.meta["citation"], "to_fit": fitting}
+        typer.echo(json_text(document), nl=False)
+        return
     console = error_console()
     console.print(
         f"{catalog}: {inside} stars within {radius:g} deg, {len(table) - inside} in the field, in {target}"
@@ -75,5 +87,4 @@ def fetch(
         markup=False, soft_wrap=True,
     )  # fmt: skip
     console.print(f"cite: {table.meta['citation']}", markup=False, soft_wrap=True)
-    command = f"clusterbayes fit {target} --out {target.stem} --center {ra:.5f},{dec:.5f} --radius {radius:g}"
-    console.print(f"to fit: {command}", markup=False, soft_wrap=True)
+    console.print(f"to fit: {fitting}", markup=False, soft_wrap=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clusterbayes.cli.console import error_console, guarded
+from clusterbayes.cli.console import JsonOption, error_console, guarded
 from clusterbayes.cli.options import parse_number
 from clusterbayes.cli.reading import MapOption, parse_columns
 from clusterbayes.errors import SettingsError
+
+if TYPE_CHECKING:
+    from clusterbayes.photometry.crossmatch import Match
 
 __all__ = ["match"]
 
@@ -50,33 +53,52 @@ def match(
         bool, typer.Option("--only-matched", help="Leave out rows of the first table that have no partner.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Match two tables by position: photometry of one beside the parallaxes of the other.
 
     Pairs are one to one, each star being the other's nearest; those with another star within the radius are counted as
     ambiguous and marked.
 
-    [bold]Example[/]
+    [bold]Examples[/]
 
     [cyan]clusterbayes match afterglow.csv gaia.csv --epochs 2025.2,2016 --out both.ecsv[/]
+
+    [cyan]clusterbayes match afterglow.csv gaia.csv --out both.ecsv --json[/]
     """
     from clusterbayes.photometry.crossmatch import match as pair
     from clusterbayes.photometry.crossmatch import merge, read_catalogue
-    from clusterbayes.results.export import check_output_file, write_table
+    from clusterbayes.results.export import check_output_file, json_text, write_table
 
     check_output_file(out, overwrite)
     years = _two_years(epochs)
     one = read_catalogue(first, columns=parse_columns(column_map), epoch=years[0])
     two = read_catalogue(second, columns=parse_columns(column_map_2), epoch=years[1])
     pairs = pair(one, two, radius)
+    made = merge(one, two, pairs, only_matched=only_matched)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_table(made, out)
+    if as_json:
+        notes = [*one.notes, *two.notes, *pairs.notes]
+        typer.echo(json_text({"out": str(out), "rows": len(made), **_document(pairs), "notes": notes}), nl=False)
+        return
     console = error_console()
     for note in (*one.notes, *two.notes):
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     console.print(pairs.describe(), markup=False, soft_wrap=True)
-    made = merge(one, two, pairs, only_matched=only_matched)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_table(made, out)
     console.print(f"{len(made)} rows in {out}", markup=False, soft_wrap=True)
+
+
+def _document(pairs: Match) -> dict[str, Any]:
+    """Return how many stars are matched, how well, and why others are not, as plain values."""
+    import numpy as np
+
+    return {
+        "matched": len(pairs.first),
+        "ambiguous": int(pairs.ambiguous.sum()),
+        "median_separation_arcsec": float(np.median(pairs.separation)) if len(pairs.first) else None,
+        "not_matched": {why: count for why, count in pairs.counts.items() if why != "matched"},
+    }
 
 
 def _two_years(text: str | None) -> tuple[float | None, float | None]:

@@ -21,7 +21,7 @@ from clusterbayes.photometry.astrometry import numbers
 from clusterbayes.photometry.columns import RIGHT_ASCENSION, ROLES, recognise
 from clusterbayes.photometry.layouts import is_long
 from clusterbayes.photometry.long import pivot
-from clusterbayes.photometry.readers import read_table
+from clusterbayes.photometry.readers import read_table, with_line
 from clusterbayes.photometry.sky import positions
 from clusterbayes.photometry.treatment import Treatment
 
@@ -134,14 +134,19 @@ def read_catalogue(
         If the epoch is none.
     """
     mapped = dict(columns or {})
-    source = source or ("table" if isinstance(path, Table) else str(path))
     if isinstance(path, Table):
-        table = path
-    else:
-        ids = {column for column, target in mapped.items() if target == "id"}
-        table, _ = read_table(
-            path, text_columns=lambda names: [n for n in names if n in ids or n.strip().lower() in ROLES["id"]]
-        )
+        return _catalogue(path, mapped, epoch, source or "table")
+    ids = {column for column, target in mapped.items() if target == "id"}
+    table, _ = read_table(
+        path, text_columns=lambda names: [n for n in names if n in ids or n.strip().lower() in ROLES["id"]]
+    )
+    try:
+        return _catalogue(table, mapped, epoch, source or str(path))
+    except InputError as error:
+        raise with_line(error, path) from None
+
+
+def _catalogue(table: Table, mapped: dict[str, str], epoch: float | None, source: str) -> Catalogue:
     notes: list[str] = []
     if is_long([*table.colnames, *mapped.values()]):
         epoch = _epoch_of_images(table, source) if epoch is None else epoch

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,16 @@ class Comparison:
             return f"beyond every draw of the posterior, {self.distance:.1f} standard deviations from its mean"
         where = "more probable" if len(self.parameters) > 1 else "nearer to the median"
         return f"{self.level:.0%} ± {max(self.level_error, 0.01):.0%} of the posterior being {where}"
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as plain values: each parameter beside its posterior, the joint level, and it in words."""
+        shown = {placed.name: {k: v for k, v in asdict(placed).items() if k != "name"} for placed in self.parameters}
+        placing = {"level": self.level, "level_error": self.level_error, "distance_sigma": self.distance}
+        words = {"verdict": _words(self.level), "sentence": self.sentence()}
+        return {
+            "name": self.answer.name, "parameters": shown, **placing, **words,
+            "notes": [*self.answer.notes, *self.notes],
+        }  # fmt: skip
 
     def row(self) -> dict[str, Any]:
         """Return name, value and level of each parameter, joint level, distance and verdict, for a table."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from astropy.table import Table
 from unit.photometry.samples import SUMMARY
@@ -43,6 +45,34 @@ def test_a_class_is_one_table(run, folder, tmp_path):
     assert list(Table.read("class.csv")["file"]) == ["ann.csv", "bob.csv"]
     assert list(Table.read("class.csv")["name"]) == ["ann", "bob"]
     assert run("compare", folder, "class", "--out", "class.csv")[0] == 2  # not replaced by accident
+
+
+def test_one_answer_as_json(run, folder, tmp_path):
+    (tmp_path / "summary.csv").write_text(SUMMARY)
+    code, out, _ = run("compare", folder, "summary.csv", "--json", "--plot", "a.png", "--out", "a.csv")
+    document = json.loads(out)
+    assert code == 0
+    assert document["name"] == "NGC 3766"
+    assert set(document["parameters"]) == {"log_age", "mh", "distance", "ebv"}
+    assert document["parameters"]["distance"]["value"] == 1980.0
+    assert document["parameters"]["distance"]["unit"] == "pc"
+    assert document["verdict"] == "outside the 99% region"
+    assert document["notes"][0].startswith("l is 294.118, not 114.119")
+    assert document["level"] == pytest.approx(Table.read("a.csv")["level"][0])
+    assert (tmp_path / document["plot"]).exists()
+
+
+def test_a_class_as_json(run, folder, tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "ann.csv").write_text(SUMMARY)
+    (tmp_path / "class" / "bob.csv").write_text("no table")
+    code, out, _ = run("compare", folder, "class", "--json")
+    answers = json.loads(out)["answers"]
+    assert (code, json.loads(out)["inside_90"]) == (0, 0)
+    assert [answer["file"] for answer in answers] == ["ann.csv", "bob.csv"]
+    assert answers[0]["distance"] == 1980.0
+    assert answers[1]["level"] is None
+    assert "bob.csv" in answers[1]["notes"]
 
 
 @pytest.mark.parametrize(

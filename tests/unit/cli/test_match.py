@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from astropy.table import Table
 
@@ -21,6 +23,23 @@ def test_two_tables_become_one(run):
     assert "--overwrite" in run(*words)[2]
     assert run(*words, "--overwrite", "--only-matched", "--radius", "0.5")[0] == 0
     assert Table.read("both.ecsv")["id"].tolist() == ["a"]
+
+
+def test_what_was_matched_as_json(run):
+    words = ("match", "a.csv", "b.csv", "--map-2", "lon=ra_degs", "--map-2", "lat=dec", "--out", "both.ecsv")
+    code, out, err = run(*words, "--json")
+    document = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (document["out"], document["rows"], document["matched"], document["ambiguous"]) == ("both.ecsv", 2, 1, 0)
+    assert document["median_separation_arcsec"] == pytest.approx(0.36, abs=1e-3)
+    assert document["not_matched"]["no star of the other table within the radius"] == 1
+
+
+def test_a_bad_cell_is_found_in_its_line(run, tmp_path):
+    (tmp_path / "c.csv").write_text("id,ra,dec\na,10,0\n\nb,ten,0\n")
+    code, _, err = run("match", "c.csv", "a.csv", "--out", "x.csv")
+    assert code == 2
+    assert "c.csv, line 4, column 'ra', row 1" in err
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,10 @@ def seeds() -> list[bytes]:
     vizier += "---\t---\t---\t---\t---\t---\n"
     for k in range(14):
         vizier += f"{174 + k / 99:.4f}\t-61.2\t{12 + k / 9:.3f}\t0.01\t{0.5 + k / 50:.3f}\t0.02\n"
-    texts = [_csv(wide), _csv(wide, ";"), _csv(long), _csv(upload), _csv(upload, " "), vizier, json.dumps(job)]
+    archive = {"metadata": [{"name": name, "unit": None} for name in wide]}
+    archive["data"] = [[int(row[0]), *row[1:]] for row in zip(*wide.values(), strict=True)]
+    texts = [_csv(wide), _csv(wide, ";"), _csv(long), _csv(upload), _csv(upload, " "), vizier]
+    texts += [json.dumps(job), json.dumps(archive)]
     binary = [_written(table, kind) for kind in ("ascii.ecsv", "votable", "fits")]
     return [*(text.encode() for text in texts), *binary, gzip.compress(texts[0].encode())]
 
@@ -239,8 +242,9 @@ def main(count: int, seed: int) -> int:
         outcomes, faults = run(count, seed, Path(name))
     seconds = time.process_time() - began
     growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - at_first) / 1024**2
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(f"{count} files, {1000 * seconds / count:.1f} ms each: ", ", ".join(f"{v} {k}" for k, v in outcomes.items()))
-    print(f"resident memory grew by {growth:.2f} GiB; {len(faults)} faults")
+    print(f"resident memory grew by {growth:.2f} GiB to {peak:.2f} GiB; {len(faults)} faults")
     print("\n".join(faults[:40]))
     return int(bool(faults) or growth > LARGEST_GROWTH)
 

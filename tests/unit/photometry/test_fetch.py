@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import numpy as np
@@ -186,7 +187,8 @@ def test_the_command(server, tmp_path, monkeypatch, capfd):
     def run(*words):
         with pytest.raises(SystemExit) as ended:
             main(["fetch", *words])
-        return int(ended.value.code or 0), capfd.readouterr().err
+        captured = capfd.readouterr()
+        return int(ended.value.code or 0), captured.err or captured.out
 
     code, told = run("NGC 3766", "--radius", "0.1")
     assert code == 0
@@ -197,6 +199,11 @@ def test_the_command(server, tmp_path, monkeypatch, capfd):
     assert run("NGC 3766", "--radius", "0.1")[0] == 2  # the file exists
     code, told = run("NGC 3766", "--radius", "0.1", "--overwrite")
     assert (code, "kept since" in told, len(server.asked)) == (0, True, 2)
+    code, told = run("NGC 3766", "--radius", "0.1", "--overwrite", "--json")
+    document = json.loads(told)
+    assert (code, document["cluster"], document["field"], document["kept"]) == (0, 10, 10, True)
+    assert document["query"]["field_radius"] == 0.25
+    assert document["to_fit"].startswith("clusterbayes fit NGC_3766.ecsv")
     code, told = run("NGC 3766", "--radius", "0.1", "--field-radius", "0", "--row-limit", "5", "--out", "x.csv")
     assert code == 2
     assert "--row-limit" in told

@@ -8,8 +8,8 @@ from astropy.table import Table
 from unit.photometry.samples import SOURCES
 
 from clusterbayes.errors import InputError, SettingsError
-from clusterbayes.photometry import Photometry
-from clusterbayes.photometry.hard_cut import HardCut, apply_hard_cut, hard_cut_verdicts
+from clusterbayes.photometry import HardCut, Photometry, apply_hard_cut
+from clusterbayes.photometry.hard_cut import hard_cut_verdicts
 
 ELLIPSE = (-6.7, 1.0, 0.5, 0.25)
 
