@@ -380,6 +380,8 @@ def remedy_for_few(reasons: Iterable[str]) -> str:
     text = " ".join(reasons)
     if " than the limit " in text:
         return "set the magnitude limit so that it keeps more stars (--mag-limit; none sets none)"
+    if "hard cut" in text:
+        return "check the centre and the units of the hard cut, or widen it (--pm-ellipse, --distance-range)"
     if "radius" in text:
         return "give a larger radius (--radius), or check the centre (--center)"
     if text:

@@ -13,6 +13,7 @@ import pytest
 from unit.cli.parsing import COMMANDS, parse
 from unit.docs.pages import PAGES, ROOT, Page
 from unit.isochrones.invented import parsec_text
+from unit.photometry.samples import SOURCES
 from unit.results.synthetic import make_result
 
 import clusterbayes
@@ -87,6 +88,8 @@ def desk(tmp_path, monkeypatch):
     for name in ("stars.csv", "mystars.csv"):
         table.write(tmp_path / name)
     made.save(tmp_path / "mycluster")
+    (tmp_path / "sources.csv").write_text(SOURCES)
+    made.stars["hard_cut"] = "kept"  # as in a fit of a table that a cut has marked
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / "parsec.dat").write_text(parsec_text())
     monkeypatch.chdir(tmp_path)
