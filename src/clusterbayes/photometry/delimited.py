@@ -54,9 +54,9 @@ def read_delimited(text: str, text_columns: Callable[[Iterable[str]], list[str]]
     start, header, meta = _split_preamble(text)
     delimiter = next((mark for mark in _DELIMITERS if mark in header), " ")
     names = _fields(header, delimiter)
-    _check_names(names)
+    _check_names(names, text.count("\n", 0, start))
     units, start = _split_vizier_lines(text, start, delimiter)
-    body = text[start:]
+    body, first_line = text[start:], 1 + text.count("\n", 0, start)
     del text
     if not body.strip():
         return Table(names=names)
@@ -67,7 +67,11 @@ def read_delimited(text: str, text_columns: Callable[[Iterable[str]], list[str]]
     wanted = text_columns(names)
     cells = {name: _cells(body, names.index(name), delimiter) for name in wanted}
     skipped = skipped_columns(names)
-    table = _parse(header, body, delimiter, [name for name in names if snake_case(name) not in skipped])
+    try:
+        table = _parse(header, body, delimiter, [name for name in names if snake_case(name) not in skipped])
+    except ascii_io.InconsistentTableError:
+        _refuse_uneven(body, delimiter, len(names), first_line)
+        raise
     for name in wanted:
         _keep_text(table, name, cells.pop(name))
     for name, unit in zip(names, units, strict=False):
@@ -93,7 +97,7 @@ def table_start(text: str) -> tuple[int, list[str], str]:
     start, header, _ = _split_preamble(text)
     delimiter = next((mark for mark in _DELIMITERS if mark in header), " ")
     names = _fields(header, delimiter)
-    _check_names(names)
+    _check_names(names, text.count("\n", 0, start))
     return _split_vizier_lines(text, start, delimiter)[1], names, delimiter
 
 
@@ -167,12 +171,13 @@ def _fields(line: str, delimiter: str) -> list[str]:
     return [cell.strip() for cell in row]
 
 
-def _check_names(names: list[str]) -> None:
+def _check_names(names: list[str], line: int) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise InputError("two columns have this name", column=repeated[0], remedy="rename one of them")
+        raise InputError("two columns have this name", column=repeated[0], line=line, remedy="rename one of them")
     if len(names) < 2:
-        raise InputError("only one column was found", remedy="separate columns by commas, tabs, ';', '|' or blanks")
+        remedy = "separate columns by commas, tabs, ';', '|' or blanks"
+        raise InputError("only one column was found", line=line, remedy=remedy)
 
 
 def _all_numbers(line: str) -> bool:
@@ -206,6 +211,24 @@ def _parse(header: str, body: str, delimiter: str, names: list[str]) -> Table:
         include_names=names,
         fill_values=[(word, "0") for word in sorted(spellings)],
     )
+
+
+def _refuse_uneven(body: str, delimiter: str, n_column: int, first_line: int) -> None:
+    """Raise an error about the first line that has more cells than the header, or fewer where they can't be empty."""
+    rows = csv.reader(_quoted_lines(body), delimiter=delimiter, skipinitialspace=True)
+    seen = -1
+    while True:
+        try:
+            cells = next(rows)
+        except (StopIteration, csv.Error):
+            return
+        seen += bool(cells)
+        if len(cells) > n_column or (delimiter == " " and cells and len(cells) < n_column):
+            raise InputError(
+                f"this line has {len(cells)} cells, the header {n_column}",
+                row=seen, line=first_line + rows.line_num - 1, value=delimiter.join(cells)[:80],
+                remedy="put cells that hold the separator into quotes, or remove what is too much",
+            )  # fmt: skip
 
 
 def _cells(body: str, index: int, delimiter: str) -> NDArray[np.str_]:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.delimited import line_of_row
 from clusterbayes.photometry.readers import read_table, with_line
 
@@ -106,7 +107,7 @@ BAD = {
     "one column": ("V\n14.2\n", "only one column"),
     "no header": ("1,14.2,0.01\n2,14.3,0.02\n", "no header"),
     "same name twice": ("V,V\n1,2\n", "two columns"),
-    "too many cells": ("V,B\n1,2,3,4\n", "cannot be read"),
+    "too many cells": ("V,B\n1,2,3,4\n", "4 cells, the header 2"),
     "broken fits": ("SIMPLE  =                    T", "cannot be read as fits"),
 }
 
@@ -191,3 +192,20 @@ def test_an_error_about_a_row_names_its_line(tmp_path):
     path = write(tmp_path, "# comment\n" + CSV.replace("15.5", "bright"))
     error = with_line(InputError("not a number", str(path), "V", 2), path)
     assert "line 5, column 'V', row 2 (from 0)" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("# a note\nid,V,V_error,B,B_error\n1,14,.01,15,.01\n\n2,14,.01,15,.01,7\n", "line 5.*6 cells, the header 5"),
+        ('id,V,B\n"a\nb",14,15\nc,14,15,16\n', "line 4.*row 1.*4 cells, the header 3"),
+        ("id V B\na 14 15\nb 14\n", "line 3.*2 cells, the header 3"),
+        ("# a note\nid,V,V\n1,14,14\n", "line 2, column 'V'.*two columns have this name"),
+        ("\nV\n1\n", "line 2.*only one column"),
+    ],
+)
+def test_what_is_wrong_with_lines_is_found_in_its_line(tmp_path, text, told):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"t.csv, {told}"):
+        Photometry.read(path)
