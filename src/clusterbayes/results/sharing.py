@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from clusterbayes.bands import observable_matrix, parse_observable
 from clusterbayes.errors import SettingsError
+from clusterbayes.model.parameters import unit_of
 from clusterbayes.photometry.astrometry import numbers, read_distances
 from clusterbayes.photometry.columns import recognise
 from clusterbayes.photometry.layouts import SOURCES, layout_of
@@ -23,6 +24,7 @@ from clusterbayes.results.census import hr_table, luminosity_function, mass_func
 from clusterbayes.results.derived import Derived, DerivedOptions, derive
 from clusterbayes.results.export import MEMBER_THRESHOLD, sources_table
 from clusterbayes.results.result import FitResult
+from clusterbayes.results.ucd import shared_descriptors
 
 __all__ = ["SHARED", "astromancer_table", "shared_table", "summary_table"]
 
@@ -138,8 +140,9 @@ def summary_table(result: FitResult, derived: Derived, name: str) -> Table:
     parts = {key: {**values, "unit": values["unit"]} for key, values in result.summary().items()}
     parts |= {key: {**item.summary(), "unit": item.unit} for key, item in derived.quantities.items()}
     for key, values in parts.items():
+        unit = values["unit"] or unit_of(key)
         for end, which in (("", "median"), ("_q16", "q16"), ("_q84", "q84")):
-            row[key + end], units[key + end] = values[which], values["unit"]
+            row[key + end], units[key + end] = values[which], unit
     ess, rhat = (_finite(result.diagnostics.get(key)) for key in ("ess", "rhat"))
     row |= {
         "converged": result.converged, "ess": min(ess, default=np.nan),
@@ -190,10 +193,13 @@ def shared_table(result: FitResult, what: str, *, name: str = "", options: Deriv
         "astromancer": lambda: astromancer_table(result, options),
         "summary": lambda: summary_table(result, derive(result, options), name),
         "derived": lambda: derive(result, options).table(),
-        "hr": lambda: hr_table(result),
+        "hr": lambda: sources_table(result)[hr_table(result).colnames],
         "luminosity": lambda: luminosity_function(result),
         "mass": lambda: mass_function_table(result),
     }
     if what not in makers:
         raise SettingsError.unknown("table", what, SHARED)
-    return makers[what]()
+    table = makers[what]()
+    for column, words in shared_descriptors(what, table.colnames, result.observables).items():
+        table[column].meta["ucd"] = words
+    return table

@@ -6,12 +6,13 @@ archive and VizieR do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from clusterbayes.bands import BANDS, parse_observable
 from clusterbayes.photometry.columns import recognise
 
-__all__ = ["descriptors"]
+__all__ = ["descriptors", "shared_descriptors"]
 
 _OWN = {
     "id": "meta.id;meta.main", "p_member": "stat.probability", "member": "meta.code.member",
@@ -29,6 +30,33 @@ _ROLES = {
     "pm_dec_error": "stat.error;pos.pm;pos.eq.dec", "pm_corr": "stat.correlation;pos.pm", "ruwe": "stat.error",
     "distance": "pos.distance", "distance_pc": "pos.distance", "distance_kpc": "pos.distance",
 }  # fmt: skip
+_PARAMETERS = {
+    "name": "meta.id;meta.main", "log_age": "time.age", "age_gyr": "time.age", "age_myr": "time.age",
+    "mh": "phys.abund.Z", "dist_mod": "phot.mag.distMod", "distance": "pos.distance", "depth": "phys.size",
+    "a_v": "phys.absorption", "ebv": "phot.color.excess", "ra": "pos.eq.ra;meta.main", "dec": "pos.eq.dec;meta.main",
+    "l": "pos.galactic.lon", "b": "pos.galactic.lat", "half_number_radius": "phys.angSize",
+    "scale_radius": "phys.angSize", "half_number_radius_pc": "phys.size.radius", "n_members": "meta.number",
+    "total_mass": "phys.mass", "dynamical_mass": "phys.mass", "velocity_dispersion": "phys.veloc.dispersion",
+    "pm_ra": _ROLES["pm_ra"], "mean_pm_ra": _ROLES["pm_ra"], "pm_dec": _ROLES["pm_dec"],
+    "mean_pm_dec": _ROLES["pm_dec"], "pm_dispersion": "stat.stdev;pos.pm",
+    "parallax_zero_point": "pos.parallax;arith.zp",
+    "converged": "meta.code.status", "ess": "meta.number", "rhat": "stat.fit.goodness", "n_input": "meta.number",
+    "n_used": "meta.number", "grid": "meta.title", "package_version": "meta.version",
+}  # fmt: skip
+_COUNTED = {"n_member": "meta.number", "n_member_std": "meta.number;stat.stdev", "complete": "meta.code"}
+_TABLES = {
+    "derived": {
+        "name": "meta.id;meta.main", **dict.fromkeys(("q05", "q16", "q84", "q95"), "stat.fit.param;stat.percentile"),
+        "median": "stat.fit.param;stat.median", "mean": "stat.fit.param;stat.mean", "std": "stat.stdev;stat.fit.param",
+        "unit": "meta.unit", "about": "meta.note",
+    },
+    "luminosity": {
+        **_COUNTED, "low": "phot.mag;stat.min", "high": "phot.mag;stat.max", "absolute_low": "phys.magAbs;stat.min",
+        "absolute_high": "phys.magAbs;stat.max",
+    },
+    "mass": {**_COUNTED, "low": "phys.mass;stat.min", "high": "phys.mass;stat.max", "dn_dm": "src.density;phys.mass"},
+}  # fmt: skip
+_PERCENTILE = re.compile("_q(16|84)$")
 # Upper ends of the parts of the spectrum [µm].
 _SPECTRUM = (
     (0.2, "em.UV.100-200nm"), (0.3, "em.UV.200-300nm"), (0.4, "em.opt.U"), (0.5, "em.opt.B"), (0.6, "em.opt.V"),
@@ -73,3 +101,33 @@ def descriptors(names: Iterable[str], observables: Iterable[str]) -> dict[str, s
         found |= {name: words, f"{name}_error": f"stat.error;{words}", f"{name}_residual": f"stat.fit.residual;{words}"}
     found |= _OWN
     return {name: found[name] for name in names if name in found}
+
+
+def shared_descriptors(what: str, names: Iterable[str], observables: Iterable[str]) -> dict[str, str]:
+    """Return the descriptors of the columns of a table that is shared.
+
+    Parameters
+    ----------
+    what : str
+        Which one: "sources", "astromancer", "hr", "summary", "derived", "luminosity" or "mass".
+    names, observables : iterable of str
+        Its columns, and the fitted observables.
+
+    Returns
+    -------
+    dict of str to str
+        By column.
+    """
+    names = list(names)
+    if what == "summary":
+        return {name: _of_parameter(name, names) for name in names}
+    if what in _TABLES:
+        return {name: words for name, words in _TABLES[what].items() if name in names}
+    return descriptors(names, observables)
+
+
+def _of_parameter(name: str, names: list[str]) -> str:
+    main = _PERCENTILE.sub("", name)
+    if main != name and main in names:
+        return f"{_of_parameter(main, names)};stat.percentile"
+    return _PARAMETERS.get(name, "phot.mag;arith.zp" if name.startswith("zero_point_") else "stat.fit.param")

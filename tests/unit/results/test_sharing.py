@@ -69,6 +69,25 @@ def test_units_and_descriptors_are_in_the_votable(tmp_path):
     assert fields["p_member"].description == "probability to be a member of the cluster"
 
 
+@pytest.mark.parametrize("what", SHARED)
+def test_every_column_that_is_shared_has_a_descriptor(tmp_path, what):
+    path = write_table(shared_table(made(), what, options=FEW), tmp_path / "t.vot")
+    fields = parse_single_table(path).fields
+    for field in fields:
+        assert ucd.check_ucd(field.ucd, check_controlled_vocabulary=True), f"{field.name}: {field.ucd}"
+
+
+def test_units_and_descriptors_of_the_summary(tmp_path):
+    path = write_table(shared_table(made(), "summary", options=FEW), tmp_path / "t.vot")
+    fields = {field.name: field for field in parse_single_table(path).fields}
+    assert (fields["distance_q16"].ucd, str(fields["distance_q16"].unit)) == ("pos.distance;stat.percentile", "pc")
+    assert fields["binary_frac_q05"].ucd == "stat.fit.param"  # a parameter of its own, no percentile
+    assert fields["binary_frac_q05_q84"].ucd == "stat.fit.param;stat.percentile"
+    hr = {field.name: field for field in parse_single_table(
+        write_table(shared_table(made(), "hr"), tmp_path / "h.vot")).fields}  # fmt: skip
+    assert (hr["mass"].ucd, str(hr["mass"].unit)) == ("phys.mass", "solMass")
+
+
 def test_every_descriptor_is_one_of_the_vocabulary():
     names = [
         "U",
