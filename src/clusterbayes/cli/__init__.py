@@ -50,8 +50,8 @@ app.command("report", no_args_is_help=True)(picture.report)
 app.command("demo")(demo.demo)
 app.add_typer(grid.app, name="grid")
 app.add_typer(validate.validate_app, name="validate")
-app.command("worker", no_args_is_help=True)(service.worker)
-app.command("serve", no_args_is_help=True)(service.serve)
+app.command("worker")(service.worker)
+app.command("serve")(service.serve)
 app.add_typer(service.database_app, name="database")
 
 

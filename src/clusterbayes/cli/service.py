@@ -72,7 +72,9 @@ def worker(
     database_url: UrlOption,
     store: StoreOption = None,
     concurrency: Annotated[int, typer.Option(min=1, metavar="N", help="Fits at the same time.")] = 1,
-    once: Annotated[bool, typer.Option("--once", help="End when nothing is left to do.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when nothing is left to do; runs of dead workers are waited for.")
+    ] = False,
     time_limit: Annotated[
         float | None,
         typer.Option(metavar="S", help="Most time (s) for a run that has no limit of its own.", show_default=False),

@@ -53,6 +53,19 @@ def test_upgrade_makes_the_tables(run, postgres):
     postgres.drop(name)
 
 
+@pytest.mark.parametrize("command", ["worker", "serve"])
+def test_the_environment_names_the_database(run, monkeypatch, command):
+    """A command without words is no question for help where the environment says the rest."""
+    monkeypatch.setenv("CLUSTERBAYES_DATABASE_URL", "nonsense")
+    code, out, err = run(command)
+    assert (code, out) == (2, "")
+    assert "address can't be understood" in err
+    monkeypatch.delenv("CLUSTERBAYES_DATABASE_URL")
+    code, out, err = run(command)
+    assert code == 2
+    assert "--database-url" in err
+
+
 def test_a_run_is_exported(run, tmp_path):
     url = f"sqlite:///{tmp_path / 'runs.db'}"
     database = Database.open(url)

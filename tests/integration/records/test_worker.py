@@ -22,6 +22,7 @@ from integration.records.tables import star_table
 from clusterbayes.errors import SettingsError
 from clusterbayes.records import STAGES
 from clusterbayes.records.database import Database, RetryRules, Runs
+from clusterbayes.records.database.queue import Queue
 from clusterbayes.records.store import FolderStore
 from clusterbayes.records.submit import Service, SubmitOptions
 from clusterbayes.records.worker import Worker, WorkerOptions
@@ -164,6 +165,17 @@ def test_time_limits_are_kept(add, database, store, runs):
         record = runs.get(one)
         assert (record.status, record.error_messages[0].id) == ("failed", "TimeLimitError")
         assert f"{limit} s" in record.error_messages[0].detail
+
+
+def test_working_once_waits_for_the_runs_of_dead_workers(add, database, store, runs):
+    """One run was claimed by a worker that died, another one is in the hands of one that lives."""
+    lost, living = add(), add(pause=0.05, steps=20_000)
+    assert Queue(database).claim("dead", 6.0).tool_id == lost
+    with working(database, store):
+        until(lambda: runs.get(living).status == "running")
+        ended = Worker(database, store, QUICK, cheap_job).run(once=True)
+        assert (runs.get(lost).status, runs.get(lost).iterations) == ("completed", 2)
+        assert (ended, runs.get(living).status) == (1, "running")
 
 
 def test_a_worker_that_is_stopped_puts_its_runs_back(add, database, store, runs):

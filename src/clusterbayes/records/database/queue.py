@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -273,6 +273,17 @@ class Queue:
             rows = connection.execute(expired.with_for_update(of=[tool, job], skip_locked=True)).all()
             records = [self._put_back(connection, row, record_among(row, self._tables), rules, None) for row in rows]
             return [self._write(connection, record) for record in records]
+
+    def leases(self) -> dict[int, datetime]:
+        """Return until when each run that is running belongs to its worker."""
+        tool, job = self._tables.tool, self._tables.job
+        running = (
+            select(tool.c.id, job.c.lease_until)
+            .join(job, job.c.tool_id == tool.c.id)
+            .where(in_state(self._tables, ToolStatus.RUNNING), job.c.lease_until.is_not(None))
+        )
+        with self.database.reading() as connection:
+            return {row.id: row.lease_until for row in connection.execute(running)}
 
     def _put_back(
         self,

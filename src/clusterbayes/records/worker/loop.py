@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TypeVar
@@ -101,6 +102,8 @@ class Worker:
         self._stopping = False
         self._reaped = float("-inf")
         self._away_since: float | None = None
+        self._leases: tuple[float, dict[int, datetime]] = (float("-inf"), {})  # when they were looked at
+        self._orphans: set[int] = set()  # runs that nobody seems to have in hand
         self._finished = 0
 
     def stop(self) -> None:
@@ -113,7 +116,8 @@ class Worker:
         Parameters
         ----------
         once : bool
-            End when nothing is ready and nothing runs.
+            End when nothing is ready, and what runs is in the hands of workers that are alive: a run whose worker died
+            is waited for until its lease has expired.
 
         Returns
         -------
@@ -125,7 +129,7 @@ class Worker:
         try:
             while not self._stopping:
                 claimed = self._fill()
-                if once and not self._runs and not claimed and self._away_since is None:
+                if once and not self._runs and not claimed and self._away_since is None and not self._may_come_back():
                     break
                 self._pause(claimed)
                 for run in list(self._runs):
@@ -133,6 +137,15 @@ class Worker:
         finally:
             self._put_all_back()
         return self._finished
+
+    def _may_come_back(self) -> bool:
+        """Whether a run of another worker is running whose lease was not prolonged while three reports were due."""
+        now, leases = time.monotonic(), self._ask(self.queue.leases) or {}
+        since, before = self._leases
+        if now - since > 3.0 * self.options.report:
+            self._leases = now, leases
+            self._orphans = {run for run, until in leases.items() if before.get(run, until) == until}
+        return not self._orphans.isdisjoint(leases)
 
     # --- taking ------------------------------------------------------------------------------------------------------
 
