@@ -13,6 +13,7 @@ import numpy as np
 
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.inference.motions import choose_motions
+from clusterbayes.inference.selecting import MIN_STARS
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.isochrones.certified import certified_floor
 from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
@@ -24,12 +25,27 @@ from clusterbayes.photometry import Photometry
 
 __all__ = ["Sample", "build_model", "choose_parameters", "grid_notes", "ingest", "load_grid", "with_astrometry"]
 
-_MIN_STARS = 10
-
 
 @dataclass(frozen=True)
 class Sample:
-    """What goes into the model: the stars, the control field, the limits."""
+    """What goes into the model: the stars, the control field, the limits.
+
+    Attributes
+    ----------
+    photometry, control : Photometry
+        No control field where the field is learned from the sample.
+    selection : Selection
+    notes : list of str
+        What was decided on the way, for the result.
+    pm_window : tuple of float
+        Proper motions that were kept [mas/yr]; empty without a window.
+    pm_priors : tuple of Prior, optional
+        Of the cluster's proper motion [mas/yr], where proper motions are part of the model.
+    start : dict of str to float
+        Where the search begins.
+    circle : tuple of float, optional
+        Right ascension, declination and radius [deg], where places are part of the model.
+    """
 
     photometry: Photometry
     control: Photometry | None
@@ -85,7 +101,7 @@ def with_astrometry(
 ) -> Sample:
     """Decide on proper motions and places."""
     motions = choose_motions(chosen.photometry, chosen.control, proper_motion, window, priors)
-    motions.photometry.require(_MIN_STARS)
+    motions.photometry.require(MIN_STARS)
     return replace(
         chosen, photometry=motions.photometry, control=motions.control, notes=[*chosen.notes, *motions.notes],
         pm_window=window, pm_priors=motions.priors, start=motions.start, circle=circle,
