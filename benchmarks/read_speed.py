@@ -6,6 +6,7 @@ own, and prints processor time (the machine may be shared) and the largest resid
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -92,4 +93,6 @@ def main(n_rows: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("n_rows", nargs="?", type=int, default=1_000_000)
+    sys.exit(main(parser.parse_args().n_rows))

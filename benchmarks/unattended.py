@@ -27,7 +27,7 @@ from clusterbayes.inference.search import Mode
 from clusterbayes.model.priors import parse_prior
 from clusterbayes.model.simulate import simulate_cluster
 from clusterbayes.photometry import Photometry
-from clusterbayes.validation.crowd import Outcomes, run_side_by_side
+from clusterbayes.validation.outcomes import Outcomes, run_side_by_side
 
 BANDS = ("Gaia_G", "Gaia_BP", "Gaia_RP")
 NAMES = ("log_age", "mh", "dist_mod", "a_v")

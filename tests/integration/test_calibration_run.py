@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from clusterbayes.cli import main
+from clusterbayes.errors import SettingsError
 from clusterbayes.isochrones import analytic_grid
+from clusterbayes.validation import sbc
 from clusterbayes.validation.regimes import Regime
 from clusterbayes.validation.sbc import Experiment, run_sbc
 
@@ -55,3 +57,14 @@ def test_a_run_goes_on_and_its_numbers_do_not_depend_on_how_it_was_cut(experimen
     assert {"coverage.ecsv", "ranks.ecsv", "ecdf.png", "ranks.png"} <= written
     settings = json.loads((tmp_path / "a" / "settings.json").read_text(encoding="utf-8"))
     assert settings["model_error"] == "terms" and settings["regime"]["priors"] == PRIORS
+
+
+def test_a_folder_begun_with_another_grid_of_the_same_name_is_refused(tmp_path):
+    grid = tmp_path / "closed.h5"
+    experiment = Experiment(simulate_with=str(grid), fit_with=str(grid))
+    analytic_grid().save(grid)
+    assert run_sbc(experiment, tmp_path / "a", 0) == []
+    analytic_grid(mh=(-0.5, 0.0, 0.5)).save(grid)
+    sbc._grid.cache_clear()  # a later command is another process
+    with pytest.raises(SettingsError, match="digests"):
+        run_sbc(experiment, tmp_path / "a", 0)

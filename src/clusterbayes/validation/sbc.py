@@ -109,9 +109,13 @@ def run_sbc(
     Raises
     ------
     SettingsError
-        If the folder was begun with another experiment.
+        If the folder was begun with another experiment, or with grids of the same names and other contents.
     """
-    settings = {"what": "sbc", "version": __version__, "matched": experiment.matched, **asdict(experiment)}
+    digests = {
+        name: _grid(name, experiment.regime.bands).digest for name in (experiment.simulate_with, experiment.fit_with)
+    }
+    settings = {"what": "sbc", "version": __version__, "matched": experiment.matched, "digests": digests}
+    settings |= asdict(experiment)
     outcomes = Outcomes(Path(out), settings)
     waiting = [number for number in range(n_clusters) if not outcomes.has(_name(number))]
     tasks = [(experiment, Path(out), settings, number) for number in waiting]
