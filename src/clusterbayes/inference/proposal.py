@@ -187,15 +187,13 @@ class IndependentProposal:
         """Log density at z (n, n_dim), shape (n,)."""
         u, log_jacobian = self.bend.forward(z)
         n_dim = self.means.shape[1]
-        parts = np.empty((self.weights.size, u.shape[0]))
         norm = special.gammaln(0.5 * (self.dof + n_dim)) - special.gammaln(0.5 * self.dof)
         norm -= 0.5 * n_dim * np.log(self.dof * np.pi)
-        for k in range(self.weights.size):
-            x = np.linalg.solve(self.cholesky[k], (u - self.means[k]).T)
-            log_det = np.log(np.diag(self.cholesky[k])).sum()
-            tail = 0.5 * (self.dof + n_dim) * np.log1p((x**2).sum(axis=0) / self.dof)
-            parts[k] = np.log(self.weights[k]) + norm - log_det - tail
-        return special.logsumexp(parts, axis=0) + log_jacobian
+        x = np.linalg.solve(self.cholesky, (u[None, :, :] - self.means[:, None, :]).transpose(0, 2, 1))
+        tail = 0.5 * (self.dof + n_dim) * np.log1p((x**2).sum(axis=1) / self.dof)  # (n_mode, n)
+        log_det = np.log(np.diagonal(self.cholesky, axis1=1, axis2=2)).sum(axis=1)
+        parts = (np.log(self.weights) + norm - log_det)[:, None] - tail
+        return np.logaddexp.reduce(parts, axis=0) + log_jacobian
 
     def write(self, group: h5py.Group) -> None:
         """Write the proposal into an HDF5 group."""

@@ -96,7 +96,7 @@ def find_modes(
     """
     tell, n_threads = report or (lambda percent: None), model.n_threads
     fields = _first_fields(learner, model.photometry.n_star)
-    starts: list[tuple[ClusterModel, float, np.ndarray]] = []
+    starts: list[tuple[ClusterModel, ClusterModel, float, np.ndarray]] = []
     with Crew(n_threads) as crew:
         for k, (density, member_frac) in enumerate(fields):
             low, high = 35.0 * k / len(fields), 35.0 * (k + 1) / len(fields)
@@ -108,8 +108,9 @@ def find_modes(
             begun = begun.with_threads(1)  # climbs go side by side, each in one thread
             after = _part(tell, middle, high, _N_QUICK)
             ends = _quick_climbs(begun, _distinct(values, _N_QUICK), member_frac, crew, after)
-            starts += [(begun, member_frac, end) for end in _distinct(ends, n_start)]
-        begin = [partial(_first_climb, begun, learner, start, share) for begun, share, start in starts]
+            rough = begun.coarse()  # one for all climbs: it copies much of the grid
+            starts += [(begun, rough, member_frac, end) for end in _distinct(ends, n_start)]
+        begin = [partial(_first_climb, begun, rough, learner, start, share) for begun, rough, share, start in starts]
         summits = crew.run(begin, after=_part(tell, 35.0, 60.0, len(begin)))
         summits.sort(key=lambda summit: -summit[2])
         settle = [
@@ -238,19 +239,19 @@ def _widened(parameters: ParameterSet, floor: float, free: tuple[str, ...], memb
 
 
 def _first_climb(
-    model: ClusterModel, learner: FieldLearner, start: np.ndarray, member_frac: float
+    model: ClusterModel, rough: ClusterModel, learner: FieldLearner, start: np.ndarray, member_frac: float
 ) -> tuple[ClusterModel, dict[str, float], float]:
-    """Climb from a point of the scan while the widening shrinks and the field is learned."""
+    """Climb in a coarse model from a point of the scan, while the widening shrinks and the field is learned."""
     full = model.parameters
     values = dict(zip(_FREE[:4], start, strict=True)) | {"binary_frac": _HELD["binary_frac"]}
     for floor in _SHRINKING:
         reduced = _widened(full, floor, _FREE, member_frac)
-        rough = model.coarse().with_parameters(reduced)
+        rough = rough.with_parameters(reduced)
         theta = reduced.pack({name: values[name] for name in reduced.names})
         p_member = rough.member_probability(theta)[0]
         member_frac = float(np.clip(p_member.mean(), 0.3, 0.95))  # never so low that the cluster is given up early
         density = learner.density(p_member)
-        model, rough = model.with_field(density), rough.with_field(density)
+        rough = rough.with_field(density)
         z, height = climb(rough, reduced.to_normal(theta)[0], max_steps=15)
         values = {name: float(v[0]) for name, v in reduced.unpack(reduced.from_normal(z[None, :])).items()}
     p_member = rough.member_probability(reduced.from_normal(z[None, :]))[0]

@@ -365,7 +365,7 @@ class ClusterModel:
         size = max(self.n_threads, _BATCH // n_star)
         for start in range(0, n_walkers, size):
             rows = np.arange(start, min(start + size, n_walkers))
-            spread(part, rows, self.n_threads, compiled=bool(kernels.evaluate.signatures))
+            spread(part, rows, self.n_threads, compiled=bool(kernels.evaluate.overloads))
         return log_likelihood, cluster, sums, log_z
 
     def _population(self, values: Mapping[str, np.ndarray]) -> kernels.Population:

@@ -260,16 +260,18 @@ class ParameterSet:
     def from_normal(self, z: np.ndarray) -> np.ndarray:
         """Map standard normal variates (n_walkers, n_dim) to θ."""
         z = np.atleast_2d(z)
-        if not self.priors:
-            return z
-        return np.stack([prior.from_normal(z[:, i]) for i, prior in enumerate(self.priors.values())], axis=1)
+        theta = np.empty_like(z)
+        for i, prior in enumerate(self.priors.values()):
+            theta[:, i] = prior.from_normal(z[:, i])
+        return theta
 
     def to_normal(self, theta: np.ndarray) -> np.ndarray:
         """Map θ (n_walkers, n_dim) to standard normal variates."""
         theta = np.atleast_2d(theta)
-        if not self.priors:
-            return theta
-        return np.stack([prior.to_normal(theta[:, i]) for i, prior in enumerate(self.priors.values())], axis=1)
+        z = np.empty_like(theta)
+        for i, prior in enumerate(self.priors.values()):
+            z[:, i] = prior.to_normal(theta[:, i])
+        return z
 
 
 def _check_held_by_grid(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -41,7 +42,7 @@ class Prior:
     def from_normal(self, z: np.ndarray) -> np.ndarray:
         """Map standard normal variates to parameter values."""
         value = self.quantile(special.ndtr(z), special.ndtr(-np.asarray(z, float)))
-        return np.clip(value, self.low, self.high)
+        return np.minimum(np.maximum(value, self.low), self.high)  # `clip` takes longer than all else here
 
     def to_normal(self, x: np.ndarray) -> np.ndarray:
         """Map parameter values to standard normal variates (inverse of `from_normal`)."""
@@ -82,7 +83,7 @@ class Normal(Prior):
     high: float = np.inf
 
     def __post_init__(self) -> None:
-        low, high = self._ends()
+        low, high = self._ends
         if not high - low > _TINY:
             raise SettingsError(
                 f"prior {self} has no probability between its bounds; order them, within reach of the mean"
@@ -92,17 +93,19 @@ class Normal(Prior):
         cut = "" if math.isinf(self.low) and math.isinf(self.high) else f", {self.low:g}, {self.high:g}"
         return f"normal({self.mean:g}, {self.std:g}{cut})"
 
+    @cached_property
     def _ends(self):
+        """Shares of the whole Gaussian below the bounds."""
         return special.ndtr((self.low - self.mean) / self.std), special.ndtr((self.high - self.mean) / self.std)
 
     def cdf(self, x):
-        low, high = self._ends()
+        low, high = self._ends
         p = (special.ndtr((np.asarray(x, float) - self.mean) / self.std) - low) / (high - low)
         return np.clip(p, 0.0, 1.0)
 
     def quantile(self, p, upper):
-        low, high = self._ends()
-        return self.mean + self.std * special.ndtri(np.clip(low + p * (high - low), _TINY, 1.0 - 1e-16))
+        low, high = self._ends
+        return self.mean + self.std * special.ndtri(np.minimum(np.maximum(low + p * (high - low), _TINY), 1.0 - 1e-16))
 
     def from_normal(self, z):
         if math.isinf(self.low) and math.isinf(self.high):
@@ -116,7 +119,7 @@ class Normal(Prior):
 
     def log_pdf(self, x):
         x = np.asarray(x, float)
-        low, high = self._ends()
+        low, high = self._ends
         norm = math.log(self.std * math.sqrt(2.0 * math.pi) * (high - low))
         return self._inside(x, -0.5 * ((x - self.mean) / self.std) ** 2 - norm)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,15 +41,20 @@ def population_of(
     """
     i_age, w_age = node(grid.log_age, values["log_age"])
     i_mh, w_mh = node(grid.mh, values["mh"])
-    nothing = np.zeros(values["a_v"].size)
+    n_walkers = values["a_v"].size
+    nothing = np.zeros(n_walkers)
+    if slope_held:
+        q_share, q_lean = (
+            np.repeat(part, n_walkers, axis=0) for part in _law(mass_ratios, float(values["q_slope"][0]))
+        )
+    else:
+        q_share, q_lean = (np.ascontiguousarray(of(values["q_slope"])) for of in (mass_ratios.share, mass_ratios.lean))
+
+    def columns(names: Iterable[str]) -> np.ndarray:
+        return np.array([values.get(name, nothing) for name in names]).T.copy()
 
     def per_band(kind: str) -> np.ndarray:
-        return np.stack([values.get(f"{kind}_{band}", nothing) for band in bands], axis=1)
-
-    def law(of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        if slope_held:
-            return np.repeat(of(values["q_slope"][:1]), nothing.size, axis=0)
-        return np.ascontiguousarray(of(values["q_slope"]))
+        return columns(f"{kind}_{band}" for band in bands)
 
     return kernels.Population(
         i_age=i_age,
@@ -57,27 +63,33 @@ def population_of(
         w_mh=w_mh,
         dist_mod=np.ascontiguousarray(values["dist_mod"]),
         a_v=np.ascontiguousarray(values["a_v"]),
-        alpha=np.stack([values.get("alpha_1", values["alpha_2"]), values["alpha_2"]], axis=1),
+        alpha=columns(("alpha_1" if "alpha_1" in values else "alpha_2", "alpha_2")),
         binary_frac=np.ascontiguousarray(values["binary_frac"]),
-        q_share=law(mass_ratios.share),
-        q_lean=law(mass_ratios.lean),
+        q_share=q_share,
+        q_lean=q_lean,
         member_frac=np.ascontiguousarray(values["member_frac"]),
         outlier_frac=np.ascontiguousarray(values["outlier_frac"]),
         floor=per_band("floor"),
         zero_point=per_band("zero_point"),
-        colour=np.stack([values[f"colour_{knot:.2f}"] for knot in COLOUR_KNOTS], axis=1),
+        colour=columns(f"colour_{knot:.2f}" for knot in COLOUR_KNOTS),
         parallax_zero_point=np.ascontiguousarray(values["parallax_zero_point"]),
         depth=np.ascontiguousarray(values["depth"]),
-        pm=np.stack([values.get(name, nothing) for name in ("pm_ra", "pm_dec")], axis=1),
+        pm=columns(("pm_ra", "pm_dec")),
         pm_dispersion=np.ascontiguousarray(values.get("pm_dispersion", nothing)),
         scale_radius=values["scale_radius"] / radius if radius is not None else nothing + 1.0,
     )
+
+
+@lru_cache(maxsize=32)
+def _law(mass_ratios: MassRatios, slope: float) -> tuple[np.ndarray, np.ndarray]:
+    """Share and lean of the binaries between nodes, each (1, n_node − 1), for a slope that all walkers have."""
+    return mass_ratios.share(np.array([slope])), mass_ratios.lean(np.array([slope]))
 
 
 def node(axis: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lower node and the weight of the upper one for values within an ascending axis, which may be a single node."""
     if axis.size == 1:
         return np.zeros(value.shape, dtype=np.int64), np.zeros(value.shape)
-    value = np.clip(value, axis[0], axis[-1])
-    i = np.clip(np.searchsorted(axis, value, side="right") - 1, 0, axis.size - 2)
+    value = np.minimum(np.maximum(value, axis[0]), axis[-1])
+    i = np.minimum(np.searchsorted(axis, value, side="right") - 1, axis.size - 2)
     return i, (value - axis[i]) / (axis[i + 1] - axis[i])
