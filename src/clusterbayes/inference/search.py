@@ -2,8 +2,9 @@
 
 Nobody gives a start. The likelihood, with its errors widened so that it is smooth, is scanned over age, metallicity,
 distance and extinction. The best distinct points climb while the widening shrinks, and the field density is learned
-anew at each step where it comes from the sample. The best summits climb the full posterior in all parameters; each
-gets a covariance from its curvature and a weight from its height and volume.
+anew at each step where it comes from the sample. The best summits climb the full posterior in all parameters, and so do
+points scattered about the best of them, as wide as the posterior with widened errors is; each different summit gets a
+covariance from its curvature and a weight from its height and volume.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _FREE = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")  # parameters of the
 _MAX_TURNS = 6
 _SETTLED = 0.004
 _WINDOW = 15.0  # modes lower than this below the highest are dropped
+_MOST_MODES = 8
+_SCATTER_FLOOR = 0.03  # mag, widening under which neighbouring summits are one
+_N_SCATTER, _SCATTER_STARS, _SCATTER_SEED = (4, 24), 4800.0, 7  # climbs of it: as many as the stars leave time for
 
 
 @dataclass(frozen=True)
@@ -117,17 +121,14 @@ def find_modes(
             partial(_settle, summit, learner, model.parameters.to_normal(_complete(model.parameters, values))[0])
             for summit, values, _ in _different(summits, n_keep)
         ]
-        found = crew.run(settle, after=_part(tell, 60.0, 85.0, len(settle)))
+        found = crew.run(settle, after=_part(tell, 60.0, 70.0, len(settle)))
         found.sort(key=lambda item: -item[2])
         best_model = found[0][0]
-        describe = [partial(_described, best_model, z) for _, z, _ in found]
-        described = crew.run(describe, after=_part(tell, 85.0, 100.0, len(describe)))
-    modes: list[Mode] = []
-    for mode in described:
-        if all(_separation(best_model, mode.z, other.z) > 1.0 for other in modes):
-            modes.append(mode)
-    top = max(mode.log_prob for mode in modes)
-    modes = [mode for mode in modes if mode.log_prob > top - _WINDOW]
+        climbs = [partial(climb, best_model, z, max_steps=60) for _, z, _ in found]
+        climbs += [partial(climb, best_model, z, max_steps=60) for z in _scattered(best_model, found[0][1])]
+        different = _apart(best_model, crew.run(climbs, after=_part(tell, 70.0, 90.0, len(climbs))))
+        describe = [partial(_described, best_model, z, height) for z, height in different]
+        modes = crew.run(describe, after=_part(tell, 90.0, 100.0, len(describe)))
     return best_model.with_threads(n_threads), sorted(modes, key=lambda mode: -mode.log_weight)
 
 
@@ -148,9 +149,43 @@ def _part(tell: Callable[[float], None], low: float, high: float, n: int) -> Cal
     return lambda done: tell(low + (high - low) * done / n)
 
 
-def _described(model: ClusterModel, z: np.ndarray) -> Mode:
-    z, height = climb(model, z, max_steps=60)
+def _described(model: ClusterModel, z: np.ndarray, height: float) -> Mode:
     return Mode(z, height, curvature(model, z))
+
+
+def _scattered(model: ClusterModel, z: np.ndarray) -> list[np.ndarray]:
+    """Points about a summit from which climbs may end on others.
+
+    Where stars are few and errors small, each star that comes to lie beside the isochrone makes a summit of its own.
+    With wider errors they are one, and draws from it stand on the slopes of all.
+    """
+    full = model.parameters
+    summit = {name: float(value[0]) for name, value in full.unpack(full.from_normal(z[None, :])).items()}
+    wide = _widened(full, _SCATTER_FLOOR, _FREE, summit["member_frac"])
+    if not wide.names:
+        return []
+    soft = model.coarse().with_parameters(wide)
+    middle, _ = climb(soft, wide.to_normal(wide.pack(summit))[0], max_steps=40)
+    n = int(np.clip(_SCATTER_STARS / model.n_point, *_N_SCATTER))
+    normal = np.random.default_rng(_SCATTER_SEED).normal(size=(n, len(wide.names)))
+    draws = middle + normal @ np.linalg.cholesky(curvature(soft, middle)).T
+    named = wide.unpack(wide.from_normal(np.clip(draws, -4.0, 4.0)))
+    points = np.repeat(z[None, :], n, axis=0)
+    for i, name in enumerate(full.names):
+        if name in wide.names:
+            points[:, i] = full.priors[name].to_normal(named[name])
+    return list(points)
+
+
+def _apart(model: ClusterModel, ends: list[tuple[np.ndarray, float]]) -> list[tuple[np.ndarray, float]]:
+    """Different summits among the ends of climbs, best first, as many as are worth describing."""
+    ends = sorted(ends, key=lambda end: -end[1])
+    chosen: list[tuple[np.ndarray, float]] = []
+    for z, height in ends:
+        near = height < ends[0][1] - _WINDOW or any(_separation(model, z, other) < 1.0 for other, _ in chosen)
+        if not near and len(chosen) < _MOST_MODES:
+            chosen.append((z, height))
+    return chosen
 
 
 def _different(summits: list, n: int) -> list:
