@@ -124,15 +124,23 @@ def _compare_class(fit: FitResult, path: Path, out: Path | None, as_json: bool) 
     from clusterbayes.results.export import json_text, write_table
 
     table = compare_class(fit, path)
-    inside = int((table["level"] <= 0.9).sum())
+    placed, refused = (table[keep] for keep in (table["level"] >= 0, ~(table["level"] >= 0)))
+    inside = int((placed["level"] <= 0.9).sum())
     if out is not None:
         write_table(table, out)
     if as_json:
         answers = [{name: row[name] for name in table.colnames} for row in table]
-        typer.echo(json_text({"answers": answers, "inside_90": inside}), nl=False)
+        counts = {"compared": len(placed), "inside_90": inside, "not_compared": len(refused)}
+        typer.echo(json_text({"answers": answers, **counts}), nl=False)
         return
     console = output_console()
-    console.print(class_table(table))
-    console.print(f"{inside} of {len(table)} answers lie inside the 90 % region.", markup=False)
+    if len(placed):
+        console.print(class_table(placed))
+        console.print(f"{inside} of {len(placed)} answers lie inside the 90 % region.", markup=False)
+    if len(refused):
+        console.print(f"{len(refused)} could not be read or compared, and are not counted:", markup=False)
+    for row in refused:
+        said = [row[name] for name in ("file", "name") if row[name] not in row["notes"]]  # most errors say where
+        console.print(f"  {': '.join([*said, row['notes']])}", markup=False, soft_wrap=True)
     if out is not None:
         error_console().print(f"{len(table)} rows in {out}", markup=False, soft_wrap=True)

@@ -47,6 +47,30 @@ def test_a_class_is_one_table(run, folder, tmp_path):
     assert run("compare", folder, "class", "--out", "class.csv")[0] == 2  # not replaced by accident
 
 
+def test_what_cannot_be_read_is_counted_apart_with_its_reason(run, folder, tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "ann.csv").write_text(SUMMARY)
+    (tmp_path / "class" / "bob.csv").write_text("no table")
+    (tmp_path / "class" / "cem.csv").write_text(SUMMARY.replace("NGC 3766", "Cem").replace("1.98,7.3,-0.05,0.2", ",,,"))
+    code, out, _ = run("compare", folder, "class", "--out", "class.csv")
+    assert code == 0
+    assert "0 of 1 answers lie inside the 90 % region" in out
+    refused = out.split("2 could not be read or compared, and are not counted:\n")[1].splitlines()
+    assert refused[0].startswith("  class/bob.csv: the table has no rows")
+    assert refused[1].startswith("  cem.csv: Cem: nothing can be compared")
+    assert len(refused) == 2
+    assert list(Table.read("class.csv")["file"]) == ["ann.csv", "bob.csv", "cem.csv"]
+
+
+def test_a_class_none_of_which_can_be_read(run, folder, tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "bob.csv").write_text("no table")
+    code, out, _ = run("compare", folder, "class")
+    assert code == 0
+    assert out.startswith("1 could not be read or compared, and are not counted:")
+    assert "90 %" not in out
+
+
 def test_one_answer_as_json(run, folder, tmp_path):
     (tmp_path / "summary.csv").write_text(SUMMARY)
     code, out, _ = run("compare", folder, "summary.csv", "--json", "--plot", "a.png", "--out", "a.csv")
@@ -69,6 +93,7 @@ def test_a_class_as_json(run, folder, tmp_path):
     code, out, _ = run("compare", folder, "class", "--json")
     answers = json.loads(out)["answers"]
     assert (code, json.loads(out)["inside_90"]) == (0, 0)
+    assert (json.loads(out)["compared"], json.loads(out)["not_compared"]) == (1, 1)
     assert [answer["file"] for answer in answers] == ["ann.csv", "bob.csv"]
     assert answers[0]["distance"] == 1980.0
     assert answers[1]["level"] is None
