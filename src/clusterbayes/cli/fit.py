@@ -34,9 +34,15 @@ _DATA, _MODEL, _RUN = DATA_PANEL, "Model", "Run"
 def fit(
     *,
     out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder for the results; required, except with --dry-run.",
+            show_default=False,
+        ),
+    ] = None,
     table: Annotated[
         Path | None,
         typer.Argument(help="Photometry: CSV, ECSV, FITS or VOTable. One row a star.", show_default=False),
@@ -278,7 +284,8 @@ def fit(
         bool,
         typer.Option(
             "--dry-run",
-            help="Say what would be used, left out and guessed, draw it to DIR.cmd.png, and fit nothing.",
+            help="Say what would be used, left out and guessed, draw it to DIR.cmd.png, or without --out to "
+            "STEM_dry_run.png here, and fit nothing.",
             rich_help_panel=_RUN,
         ),
     ] = False,
@@ -330,7 +337,9 @@ def fit(
 
     if (table is None) == (example is None):
         raise SettingsError("give either a table or --example NAME", remedy="e.g. --example ruprecht147")
-    folder = check_output_folder(out, overwrite)
+    if out is None and not dry_run:
+        raise SettingsError("the results need a folder", remedy="add --out DIR, or --dry-run to fit nothing")
+    folder = None if out is None else check_output_folder(out, overwrite)
     request = Request(
         table=table,
         example=example,
@@ -370,6 +379,10 @@ def fit(
     )
     if (center is None) != (radius is None):
         raise SettingsError("--center and --radius belong together", remedy="give both, or neither")
+    if folder is None:
+        stem = (table or Path(str(example))).name.partition(".")[0]
+        request.describe(Path(f"{stem}_dry_run.png"))
+        return
     if dry_run:
         request.describe(folder.with_name(f"{folder.name}.cmd.png"))
         return

@@ -60,6 +60,20 @@ def test_a_dry_run_counts_and_draws_but_fits_nothing(run, export, tmp_path, monk
     assert {entry.name for entry in tmp_path.iterdir()} == {"export.csv", "mine.cmd.png"}
 
 
+def test_a_dry_run_needs_no_folder_and_draws_here(run, export, tmp_path):
+    code, out, _ = run("fit", export, "--dry-run", "--mag-limit", "V=14")
+    assert code == 0
+    assert "20 of 40 rows used" in out
+    assert "colour-magnitude diagram in export_dry_run.png" in out
+    assert {entry.name for entry in tmp_path.iterdir()} == {"export.csv", "export_dry_run.png"}
+
+
+def test_a_fit_needs_a_folder(run, export, tmp_path):
+    code, _, err = run("fit", export)
+    assert (code, "the results need a folder" in err, "--out DIR" in err) == (2, True, True)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["export.csv"]
+
+
 def test_treatment_reaches_the_reader(run, tmp_path):
     rows = "".join(f"s{k},{12 + k / 10},0,{11.5 + k / 11},0.01\n" for k in range(30)) + "odd,7.77,0.01,7.77,0.01\n"
     (tmp_path / "t.csv").write_text("id,B,B_error,V,V_error\n" + rows)
