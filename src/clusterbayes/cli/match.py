@@ -9,7 +9,14 @@ import typer
 
 from clusterbayes.cli.console import JsonOption, error_console, guarded
 from clusterbayes.cli.options import parse_number
-from clusterbayes.cli.reading import MapOption, parse_columns
+from clusterbayes.cli.reading import (
+    ErrorFloorOption,
+    InstrumentalOption,
+    MapOption,
+    MissingOption,
+    parse_columns,
+    parse_treatment,
+)
 from clusterbayes.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -49,6 +56,9 @@ def match(
             show_default=False,
         ),
     ] = [],  # noqa: B006
+    missing: MissingOption = [],  # noqa: B006
+    error_floor: ErrorFloorOption = None,
+    instrumental: InstrumentalOption = False,
     only_matched: Annotated[
         bool, typer.Option("--only-matched", help="Leave out rows of the first table that have no partner.")
     ] = False,
@@ -58,7 +68,7 @@ def match(
     """Match two tables by position: photometry of one beside the parallaxes of the other.
 
     Pairs are one to one, each star being the other's nearest; those with another star within the radius are counted as
-    ambiguous and marked.
+    ambiguous and marked. Fillers (--missing) and the floor of errors are for both tables.
 
     [bold]Examples[/]
 
@@ -72,8 +82,9 @@ def match(
 
     check_output_file(out, overwrite)
     years = _two_years(epochs)
-    one = read_catalogue(first, columns=parse_columns(column_map), epoch=years[0])
-    two = read_catalogue(second, columns=parse_columns(column_map_2), epoch=years[1])
+    treatment = parse_treatment(missing, error_floor, instrumental)
+    one = read_catalogue(first, columns=parse_columns(column_map), epoch=years[0], treatment=treatment)
+    two = read_catalogue(second, columns=parse_columns(column_map_2), epoch=years[1], treatment=treatment)
     pairs = pair(one, two, radius)
     made = merge(one, two, pairs, only_matched=only_matched)
     out.parent.mkdir(parents=True, exist_ok=True)

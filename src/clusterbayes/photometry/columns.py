@@ -15,7 +15,7 @@ from clusterbayes.bands import BANDS, Observable, parse_observable
 from clusterbayes.errors import BandError, InputError, close_matches
 from clusterbayes.photometry.gaia import ARCHIVE_COLOURS, ARCHIVE_MAGNITUDES, SIGNAL_TO_NOISE
 
-__all__ = ["RIGHT_ASCENSION", "ROLES", "Columns", "recognise"]
+__all__ = ["RIGHT_ASCENSION", "ROLES", "Columns", "identifying", "recognise"]
 
 # Roles of a right-ascension column, in the order of preference.
 RIGHT_ASCENSION = ("ra", "ra_degs", "ra_hours")
@@ -315,3 +315,10 @@ def _settle(
     archive_names = {**ARCHIVE_MAGNITUDES, **ARCHIVE_COLOURS}
     archive = frozenset(name for name, column in values.items() if column.strip().lower() in archive_names)
     return Columns(observables, values, errors, snr, roles, archive, two_mass, tuple(notes))
+
+
+def identifying(names: Sequence[str], mapped: Mapping[str, str]) -> frozenset[str]:
+    """Return the columns that name stars, filters or files, by a user's map or by name: no cell of them is a filler."""
+    words = {*ROLES["id"], "filter", "file_id"}
+    by_name = {name for name in names if name.strip().lower() in words and name not in mapped}
+    return frozenset(by_name | {column for column, target in mapped.items() if target in ("id", "filter")})

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.photometry.astrometry import numbers
-from clusterbayes.photometry.columns import RIGHT_ASCENSION, ROLES, recognise
+from clusterbayes.photometry.cells import as_numbers
+from clusterbayes.photometry.columns import RIGHT_ASCENSION, ROLES, Columns, identifying, recognise
 from clusterbayes.photometry.layouts import is_long
 from clusterbayes.photometry.long import pivot
+from clusterbayes.photometry.measure import magnitudes_per_unit
 from clusterbayes.photometry.readers import read_table, with_line
 from clusterbayes.photometry.sky import positions
-from clusterbayes.photometry.treatment import Treatment
+from clusterbayes.photometry.treatment import Treatment, without_fillers
 
 __all__ = ["Catalogue", "Match", "match", "merge", "read_catalogue"]
 
@@ -106,6 +108,7 @@ def read_catalogue(
     *,
     columns: Mapping[str, str] | None = None,
     epoch: float | None = None,
+    treatment: Treatment | None = None,
     source: str | None = None,
 ) -> Catalogue:
     """Read a table for matching.
@@ -119,6 +122,8 @@ def read_catalogue(
     epoch : float, optional
         Epoch of the directions [Julian years]; that of a column ``ref_epoch``, or the median of ``jd`` in a long table,
         if left out.
+    treatment : Treatment, optional
+        As in `Photometry.read`: fillers become gaps, errors of magnitudes and colours are raised to the floor.
     source : str, optional
         What to call the table in messages; the path if left out.
 
@@ -133,26 +138,33 @@ def read_catalogue(
     SettingsError
         If the epoch is none.
     """
-    mapped = dict(columns or {})
+    mapped, treatment = dict(columns or {}), treatment or Treatment()
     if isinstance(path, Table):
-        return _catalogue(path, mapped, epoch, source or "table")
+        return _catalogue(path, mapped, epoch, treatment, source or "table")
     ids = {column for column, target in mapped.items() if target == "id"}
     table, _ = read_table(
         path, text_columns=lambda names: [n for n in names if n in ids or n.strip().lower() in ROLES["id"]]
     )
     try:
-        return _catalogue(table, mapped, epoch, source or str(path))
+        return _catalogue(table, mapped, epoch, treatment, source or str(path))
     except InputError as error:
         raise with_line(error, path) from None
 
 
-def _catalogue(table: Table, mapped: dict[str, str], epoch: float | None, source: str) -> Catalogue:
-    notes: list[str] = []
+def _catalogue(
+    table: Table, mapped: dict[str, str], epoch: float | None, treatment: Treatment, source: str
+) -> Catalogue:
+    table, filled = without_fillers(table, treatment, identifying(table.colnames, mapped))
+    notes = [f"{source}: {note}" for note in filled]
     if is_long([*table.colnames, *mapped.values()]):
         epoch = _epoch_of_images(table, source) if epoch is None else epoch
-        pivoted = pivot(table, mapped, Treatment(), None, source)
-        table, mapped, notes = pivoted.table, {}, list(pivoted.notes)
-    roles = recognise(table.colnames, mapped, source).roles
+        pivoted = pivot(table, mapped, treatment, None, source)
+        table, mapped, notes = pivoted.table, {}, [*notes, *pivoted.notes]
+    recognised = recognise(table.colnames, mapped, source)
+    roles = recognised.roles
+    if treatment.error_floor is not None:
+        table, raised = _raised(table, recognised, treatment.error_floor, source)
+        notes += raised
     where = positions(table, roles, ra_unit=None, source=source)
     if where is None:
         remedy = "map columns to them (--map COLUMN=ra --map COLUMN=dec)"
@@ -161,6 +173,21 @@ def _catalogue(table: Table, mapped: dict[str, str], epoch: float | None, source
     if {"pm_ra", "pm_dec"} <= roles.keys():
         motion = np.stack([numbers(table, roles[r], source, u.mas / u.yr) for r in ("pm_ra", "pm_dec")], axis=1)
     return Catalogue(table, source, roles, where[0], where[1], motion, _epoch(table, epoch, source), tuple(notes))
+
+
+def _raised(table: Table, columns: Columns, floor: float, source: str) -> tuple[Table, list[str]]:
+    """Raise photometric errors to a floor [mag]; returns a table of its own, and how many were raised."""
+    table, notes = table.copy(copy_data=False), []
+    for observable, name in columns.errors.items():
+        column = table[name]
+        errors = as_numbers(column, name, source)
+        least = floor / (magnitudes_per_unit(column) or 1.0)
+        low = errors < least
+        if low.any():
+            notes.append(f"{source}: {observable}: {low.sum()} errors below {floor:g} mag raised to it (error_floor)")
+            about = {"unit": column.unit, "description": column.description}
+            table[name] = MaskedColumn(np.where(low, least, errors), mask=np.isnan(errors), **about)
+    return table, notes
 
 
 def _epoch_of_images(table: Table, source: str) -> float | None:

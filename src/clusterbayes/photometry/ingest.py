@@ -28,7 +28,7 @@ from clusterbayes.photometry.astrometry import (
 )
 from clusterbayes.photometry.cells import as_text
 from clusterbayes.photometry.choose import choose_observables
-from clusterbayes.photometry.columns import RIGHT_ASCENSION, ROLES, Columns, recognise
+from clusterbayes.photometry.columns import RIGHT_ASCENSION, ROLES, Columns, identifying, recognise
 from clusterbayes.photometry.layouts import LONG_NAMES, SUMMARY, is_long, layout_of
 from clusterbayes.photometry.long import REPEAT_FLAG, Pivoted, pivot
 from clusterbayes.photometry.measure import Defaults, Measured, Measurer
@@ -148,7 +148,7 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     if layout_of(names) == SUMMARY:
         remedy = "fit the table of the stars, then place the summary in the result: clusterbayes compare RESULT SUMMARY"
         raise InputError("this is a summary of clusters: it holds no stars", source, remedy=remedy)
-    table, filled = without_fillers(table, options.treatment, _identifying(table.colnames, mapped))
+    table, filled = without_fillers(table, options.treatment, identifying(table.colnames, mapped))
     if not is_long(names):
         wide = replace(_ingest_wide(table, options, source), layout=layout_of(table.colnames))
         return _with_notes(wide, filled)
@@ -164,13 +164,6 @@ def ingest(table: Table, options: ReadOptions, source: str) -> Ingested:
     unread = tuple(name for name in table.colnames if name not in pivoted.read_as)
     wide = replace(wide, pivoted=pivoted, layout=pivoted.layout, read_as=pivoted.read_as, unread=unread)
     return _with_notes(wide, [*filled, *pivoted.notes])
-
-
-def _identifying(names: list[str], mapped: Mapping[str, str]) -> frozenset[str]:
-    """Return the columns that name stars, filters or files: their cells are what they are."""
-    words = {*ROLES["id"], "filter", "file_id"}
-    by_name = {name for name in names if name.strip().lower() in words and name not in mapped}
-    return frozenset(by_name | {column for column, target in mapped.items() if target in ("id", "filter")})
 
 
 def _with_notes(ingested: Ingested, notes: Iterable[str]) -> Ingested:

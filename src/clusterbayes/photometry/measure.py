@@ -21,7 +21,7 @@ from clusterbayes.photometry.cells import as_numbers
 from clusterbayes.photometry.columns import Columns
 from clusterbayes.photometry.gaia import magnitude_error
 
-__all__ = ["Defaults", "Measured", "Measurer"]
+__all__ = ["Defaults", "Measured", "Measurer", "magnitudes_per_unit"]
 
 # Apparent magnitudes and colours of stars lie well inside these; what lies outside is a filler.
 _MAGNITUDE_RANGE = (-9.0, 50.0)
@@ -192,7 +192,7 @@ class Measurer:
         column = self.table[name]
         values = as_numbers(column, name, self.source)
         self._refuse_flux(column, values, name, observable)
-        values = values * (_magnitudes_per_unit(column) or 1.0)
+        values = values * (magnitudes_per_unit(column) or 1.0)
         notes = []
         if observable.is_magnitude:
             values = self._without(values, values == 0, f"of 0.0 in column {name}", notes)
@@ -213,9 +213,9 @@ class Measurer:
         return np.where(filler, np.nan, values)
 
     def _refuse_flux(self, column: Any, values: NDArray[np.float64], name: str, observable: Observable) -> None:
-        if _magnitudes_per_unit(column) is None:
+        if magnitudes_per_unit(column) is None:
             problem = f"the unit of this column is {column.unit}"
-        elif observable.is_magnitude and _looks_like_flux(values * (_magnitudes_per_unit(column) or 1.0)):
+        elif observable.is_magnitude and _looks_like_flux(values * (magnitudes_per_unit(column) or 1.0)):
             problem = f"the values, with a median of {np.nanmedian(values):.4g}, look like fluxes"
         else:
             return
@@ -244,7 +244,7 @@ class Measurer:
         name = self.columns.errors.get(observable.name)
         archive_snr = observable.name in self.columns.archive and self._all_have_snr(observable)
         if name is not None and not archive_snr:
-            errors = as_numbers(self.table[name], name, self.source) * (_magnitudes_per_unit(self.table[name]) or 1.0)
+            errors = as_numbers(self.table[name], name, self.source) * (magnitudes_per_unit(self.table[name]) or 1.0)
             return np.where(errors >= _LARGEST_ERROR, np.nan, errors), (name,)
         if self._all_have_snr(observable):
             parts = [magnitude_error(self._snr(band), band) for band in observable.bands]
@@ -306,7 +306,7 @@ def _first(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> str:
     return f"{values[mask][0]:g}" if mask.any() else ""
 
 
-def _magnitudes_per_unit(column: Any) -> float | None:
+def magnitudes_per_unit(column: Any) -> float | None:
     """Return how many magnitudes a column's unit is, 1 if it has none, or None if it is of something else."""
     unit = getattr(column, "unit", None)
     if unit is None:

@@ -42,6 +42,21 @@ def test_a_bad_cell_is_found_in_its_line(run, tmp_path):
     assert "c.csv, line 4, column 'ra', row 1" in err
 
 
+def test_fillers_and_small_errors_of_both_tables(run, tmp_path):
+    (tmp_path / "a.csv").write_text("id,ra,dec,V,V_error\na,10,0,14,0\nb,20,0,15,0.03\n-9.9,30,0,-9.9,-9.9\n")
+    (tmp_path / "b.csv").write_text("star,ra,dec,parallax,parallax_error\n7,10.0001,0,-9.9,-9.9\n8,20,0,0.5,0.001\n")
+    code, _, err = run("match", "a.csv", "b.csv", "--missing", "-9.9", "--error-floor", "0.01", "--out", "both.ecsv")
+    assert code == 0
+    assert "note: b.csv: 1 cells of -9.9 in column parallax counted as missing" in err
+    assert "note: a.csv: V: 1 errors below 0.01 mag raised to it" in err
+    both = Table.read("both.ecsv")
+    assert both["id"].tolist() == ["a", "b", "-9.9"]
+    assert both["V"].tolist() == [14.0, 15.0, None]
+    assert both["V_error"].tolist() == [0.01, 0.03, None]
+    assert both["parallax"].tolist() == [None, 0.5, None]
+    assert both["parallax_error"].tolist() == [None, 0.001, None]  # the floor is in magnitudes
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

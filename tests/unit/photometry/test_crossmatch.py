@@ -13,6 +13,7 @@ from unit.photometry.samples import afterglow, afterglow_row
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.crossmatch import match, merge, read_catalogue
+from clusterbayes.photometry.treatment import Treatment
 
 ARCSEC = 1.0 / 3600.0
 
@@ -123,6 +124,23 @@ def test_an_afterglow_export_meets_the_parallaxes_of_gaia(tmp_path):
     assert photometry.parallax == pytest.approx(np.full(12, 0.5))
     assert photometry.zero_point_error == pytest.approx({"B": 0.0131, "V": 0.0131})
     assert photometry.ids[0] == "s0"
+
+
+def test_a_long_table_whose_errors_are_zero_needs_a_floor(tmp_path):
+    rows = [afterglow_row(f"s{k}", band, 14, error=0.0, dec=-61.6 + k / 9) for k in range(3) for band in "BV"]
+    (tmp_path / "a.csv").write_text(afterglow(*rows))
+    with pytest.raises(InputError, match="--error-floor"):
+        read_catalogue(tmp_path / "a.csv")
+    read = read_catalogue(tmp_path / "a.csv", treatment=Treatment(error_floor=0.02))
+    assert read.table["B_error"].tolist() == pytest.approx([0.02] * 3)
+
+
+def test_a_floor_is_in_magnitudes_whatever_the_units_of_the_errors():
+    stars = table([1.0, 2.0], [1.0, 2.0], V=[14.0, 15.0], V_error=[2, 30])
+    stars["V_error"].unit = "mmag"
+    read = read_catalogue(stars, treatment=Treatment(error_floor=0.01))
+    assert read.table["V_error"].quantity.to_value("mag").tolist() == pytest.approx([0.01, 0.03])
+    assert stars["V_error"].tolist() == [2, 30]
 
 
 def test_tables_without_a_match_are_still_tables():
