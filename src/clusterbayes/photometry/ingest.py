@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from clusterbayes.bands import Observable, resolve_band
 from clusterbayes.errors import InputError
 from clusterbayes.photometry.astrometry import (
     Parallaxes,
-    ProperMotions,
     checked_zero_point,
     numbers,
     read_parallaxes,
@@ -29,79 +28,19 @@ from clusterbayes.photometry.astrometry import (
 from clusterbayes.photometry.cells import as_text
 from clusterbayes.photometry.choose import choose_observables
 from clusterbayes.photometry.columns import RIGHT_ASCENSION, ROLES, Columns, identifying, recognise
+from clusterbayes.photometry.ingested import Ingested, ReadOptions
 from clusterbayes.photometry.layouts import LONG_NAMES, SUMMARY, is_long, layout_of
-from clusterbayes.photometry.long import REPEAT_FLAG, Pivoted, pivot
+from clusterbayes.photometry.long import REPEAT_FLAG, pivot
 from clusterbayes.photometry.measure import Defaults, Measured, Measurer
 from clusterbayes.photometry.quality import corrected_excess, excess_scatter, guarded, too_noisy
 from clusterbayes.photometry.sky import positions
-from clusterbayes.photometry.treatment import Treatment, without_fillers
+from clusterbayes.photometry.treatment import without_fillers
 
-__all__ = ["Ingested", "ReadOptions", "ingest", "remedy_for_few", "table_checksum"]
+__all__ = ["ingest", "table_checksum"]
 
 # What a hard cut or a table of sources may need, whether or not it has errors.
 _KEPT_ROLES = ("pm_ra", "pm_dec", "distance", "distance_pc", "distance_kpc", "parallax")
 _ASTROMETRIC = ("parallax", "pm")  # names in `default_error` that are not observables
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How a table is to be understood.
-
-    Parameters
-    ----------
-    observables : str, iterable of str or Observable, optional
-        What to fit; chosen if left out.
-    columns : mapping of str to str, optional
-        Input column to our name.
-    default_error : float or mapping of str to float, optional
-        Errors [mag] for what has none; by name also of "parallax" [mas] and "pm" [mas/yr].
-    parallax_zero_point : {"raw", "applied", "lindegren"}, optional
-        Whether the parallaxes have their zero point corrected, or are to be corrected here.
-    ra_unit : {"deg", "hour"}, optional
-        Unit of a plain right-ascension column.
-    max_ruwe : float, optional
-        Stars with a larger RUWE are not used.
-    max_excess : float, optional
-        Stars whose BP/RP flux excess, corrected for colour, is off by more than this many standard deviations are not
-        used.
-    treatment : Treatment
-        What is done with fillers, small errors and magnitudes without a calibration.
-    """
-
-    observables: str | Iterable[str | Observable] | None = None
-    columns: Mapping[str, str] | None = None
-    default_error: float | Mapping[str, float] | None = None
-    parallax_zero_point: str | None = None
-    ra_unit: str | None = None
-    max_ruwe: float | None = None
-    max_excess: float | None = None
-    treatment: Treatment = Treatment()
-
-
-@dataclass(frozen=True)
-class Ingested:
-    """Arrays of all input rows, before the unusable ones are set aside; see `Photometry` for their meaning."""
-
-    ids: NDArray[np.str_]
-    observables: tuple[Observable, ...]
-    values: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    drop_reason: NDArray[np.str_]
-    parallax: NDArray[np.float64] | None
-    parallax_error: NDArray[np.float64] | None
-    parallax_zero_point: str
-    ra: NDArray[np.float64] | None
-    dec: NDArray[np.float64] | None
-    zero_point_error: dict[str, float]
-    table: Table
-    notes: tuple[str, ...]
-    proper_motions: ProperMotions
-    ruwe: NDArray[np.float64] | None
-    limits: dict[str, float] = field(default_factory=dict)
-    pivoted: Pivoted | None = None
-    layout: str = "table"
-    read_as: dict[str, str] = field(default_factory=dict)
-    unread: tuple[str, ...] = ()
 
 
 def table_checksum(table: Table) -> str:
@@ -366,20 +305,6 @@ def _drop_reasons(
         first[np.unique(ids[rows], return_index=True)[1]] = True
         reasons[rows[~first]] = "duplicate id"
     return reasons.astype(str)
-
-
-def remedy_for_few(reasons: Iterable[str]) -> str:
-    """Return what may bring more stars, judged by the reasons for which others are not used."""
-    text = " ".join(reasons)
-    if " than the limit " in text:
-        return "set the magnitude limit so that it keeps more stars (--mag-limit; none sets none)"
-    if "hard cut" in text:
-        return "check the centre and the units of the hard cut, or widen it (--pm-ellipse, --distance-range)"
-    if "radius" in text:
-        return "give a larger radius (--radius), or check the centre (--center)"
-    if text:
-        return "check which columns were read, and whether their cells hold magnitudes"
-    return "give a longer table: so few stars do not tell an age"
 
 
 def _meta(meta: Mapping[str, Any], name: str) -> Any:

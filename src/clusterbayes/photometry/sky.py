@@ -19,7 +19,10 @@ from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.photometry.cells import as_numbers, is_text
 from clusterbayes.photometry.columns import RIGHT_ASCENSION
 
-__all__ = ["check_circle", "positions", "separation"]
+__all__ = ["FIELD_RADII", "check_circle", "circle_and_field", "positions", "separation"]
+
+#: The field begins at this many radii from the centre.
+FIELD_RADII = 1.5
 
 _RA_UNITS = {"deg": 1.0, "degree": 1.0, "hour": 15.0, "hours": 15.0, "hourangle": 15.0}
 
@@ -57,6 +60,54 @@ def check_circle(center: tuple[float, float], radius: float) -> None:
         raise SettingsError("not a direction", "center", f"{ra:g},{dec:g}", expected)
     if not (np.isfinite(radius) and 0 < radius <= 90):
         raise SettingsError("not a radius", "radius", radius, "degrees above 0 and up to 90")
+
+
+def circle_and_field(
+    ra: NDArray[np.float64], dec: NDArray[np.float64], center: tuple[float, float], radius: float, source: str
+) -> tuple[tuple[NDArray[np.bool_], NDArray[np.str_]], tuple[NDArray[np.bool_], NDArray[np.str_]]]:
+    """Tell the stars inside a circle from those of the field beyond 1.5 radii.
+
+    Parameters
+    ----------
+    ra, dec : ndarray, shape (n_star,)
+        Directions [deg].
+    center : tuple of float
+        Right ascension and declination [deg].
+    radius : float
+        [deg].
+    source : str
+        What to call the table in errors.
+
+    Returns
+    -------
+    circle, field : tuple of ndarray, each of shape (n_star,)
+        Which stars belong to it, and why each of the others doesn't.
+
+    Raises
+    ------
+    InputError
+        If no star lies inside the circle.
+    SettingsError
+        If the centre is no direction or the radius is not positive.
+    """
+    check_circle(center, radius)
+    distance = separation(ra, dec, center)
+    inside, outside = distance <= radius, distance > FIELD_RADII * radius
+    if not inside.any():
+        raise InputError(
+            f"no star lies within {radius:g} deg of RA {center[0]:g}, Dec {center[1]:g}; the stars lie around "
+            f"RA {np.nanmedian(ra):.3f}, Dec {np.nanmedian(dec):.3f}",
+            source,
+            expected="centre, radius and positions in degrees",
+            remedy="check the centre, and whether right ascension is in hours",
+        )
+
+    def why_not(other: NDArray[np.bool_], role: str) -> NDArray[np.str_]:
+        between = np.where(other, role, "between radius and 1.5 radii")
+        return np.where(np.isfinite(distance), between, "no position")
+
+    circle = inside, why_not(outside, "outside radius (used as field)")
+    return circle, (outside, why_not(inside, "inside radius (used as sample)"))
 
 
 def _sexagesimal(column: Any, unit: u.Unit) -> NDArray[np.float64]:

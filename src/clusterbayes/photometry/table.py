@@ -6,7 +6,6 @@ set aside, so that results can be given back in input order.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,17 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from clusterbayes.bands import Observable
 from clusterbayes.errors import InputError
+from clusterbayes.photometry.accounts import count_reasons, describe_values, few_stars, remedy_for_few
 from clusterbayes.photometry.columns import ROLES
-from clusterbayes.photometry.ingest import Ingested, ReadOptions, ingest, remedy_for_few, table_checksum
+from clusterbayes.photometry.ingest import ingest, table_checksum
+from clusterbayes.photometry.ingested import ReadOptions
 from clusterbayes.photometry.long import Pivoted
 from clusterbayes.photometry.readers import read_table, with_line
-from clusterbayes.photometry.sky import check_circle, separation
+from clusterbayes.photometry.sky import circle_and_field
 from clusterbayes.photometry.treatment import Treatment
 
-__all__ = ["FIELD_RADII", "Photometry"]
-
-# The field begins at this many radii from the centre.
-FIELD_RADII = 1.5
+__all__ = ["Photometry"]
 
 _PER_STAR = (
     *("ids", "values", "errors", "input_row", "parallax", "parallax_error", "ra", "dec"),
@@ -199,7 +197,7 @@ class Photometry:
             ingested = ingest(table, options, source)
         except InputError as error:
             raise with_line(error, path) from None
-        return cls._from_ingested(ingested, source, checksum)
+        return cls(**ingested.of_stars(), source=source, checksum=checksum)
 
     @classmethod
     def from_table(
@@ -243,43 +241,7 @@ class Photometry:
             treatment or Treatment(),
         )  # fmt: skip
         ingested = ingest(table, options, source)
-        return cls._from_ingested(ingested, source, table_checksum(ingested.table))
-
-    @classmethod
-    def _from_ingested(cls, rows: Ingested, source: str, checksum: str) -> Photometry:
-        used = np.flatnonzero(rows.drop_reason == "")
-
-        def of_used(array: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-            return None if array is None else array[used]
-
-        return cls(
-            ids=rows.ids[used],
-            observables=rows.observables,
-            values=rows.values[used],
-            errors=rows.errors[used],
-            input_row=used,
-            input_ids=rows.ids,
-            drop_reason=rows.drop_reason,
-            parallax=of_used(rows.parallax),
-            parallax_error=of_used(rows.parallax_error),
-            parallax_zero_point=rows.parallax_zero_point,
-            ra=of_used(rows.ra),
-            dec=of_used(rows.dec),
-            zero_point_error=rows.zero_point_error,
-            table=rows.table,
-            source=source,
-            checksum=checksum,
-            notes=rows.notes,
-            pm=of_used(rows.proper_motions.values),
-            pm_error=of_used(rows.proper_motions.errors),
-            pm_corr=of_used(rows.proper_motions.correlation),
-            ruwe=of_used(rows.ruwe),
-            limits=rows.limits,
-            pivoted=rows.pivoted,
-            layout=rows.layout,
-            read_as=rows.read_as,
-            unread=rows.unread,
-        )
+        return cls(**ingested.of_stars(), source=source, checksum=table_checksum(ingested.table))
 
     # --- what it holds -----------------------------------------------------------------------------------------------
 
@@ -306,7 +268,7 @@ class Photometry:
     @property
     def dropped(self) -> dict[str, int]:
         """Number of rows that are not used, by reason, the most frequent first."""
-        return dict(Counter(str(reason) for reason in self.drop_reason if reason).most_common())
+        return count_reasons(self.drop_reason)
 
     def __repr__(self) -> str:
         names = ", ".join(observable.name for observable in self.observables)
@@ -318,16 +280,7 @@ class Photometry:
         """Return a few lines of text: what was read, what is used, what was left out and why."""
         names = ", ".join(observable.name for observable in self.observables)
         lines = [f"{self.source}: {self.n_star} of {self.n_input} rows used, observables {names}"]
-        for index, observable in enumerate(self.observables):
-            known = np.isfinite(self.values[:, index])
-            if not known.any():
-                lines.append(f"  {observable.name}: no values")
-                continue
-            low, high = self.values[known, index].min(), self.values[known, index].max()
-            error = np.median(self.errors[known, index])
-            lines.append(
-                f"  {observable.name}: {known.sum()} values from {low:.3f} to {high:.3f}, median error {error:.4f} mag"
-            )
+        lines += describe_values(self.observables, self.values, self.errors)
         if self.parallax is not None:
             count = int(np.isfinite(self.parallax).sum())
             lines.append(f"  parallax: {count} values, zero point {self.parallax_zero_point}")
@@ -418,28 +371,8 @@ class Photometry:
         if self.ra is None or self.dec is None:
             remedy = "map columns to them (--map COLUMN=ra --map COLUMN=dec), or leave centre and radius out"
             raise InputError("a centre was given, but the table has no positions", self.source, remedy=remedy)
-        check_circle(center, radius)
-        distance = separation(self.ra, self.dec, center)
-        inside = distance <= radius
-        if not inside.any():
-            raise InputError(
-                f"no star lies within {radius:g} deg of RA {center[0]:g}, Dec {center[1]:g}; the stars lie around "
-                f"RA {np.nanmedian(self.ra):.3f}, Dec {np.nanmedian(self.dec):.3f}",
-                self.source,
-                expected="centre, radius and positions in degrees",
-                remedy="check the centre, and whether right ascension is in hours",
-            )
-        between = (distance > radius) & (distance <= FIELD_RADII * radius)
-        no_position = ~np.isfinite(distance)
-        outer = np.where(between, "between radius and 1.5 radii", "outside radius (used as field)")
-        sample = self._keep_some(inside, np.where(no_position, "no position", outer))
-        inner = np.where(between, "between radius and 1.5 radii", "inside radius (used as sample)")
-        control = self._keep_some(distance > FIELD_RADII * radius, np.where(no_position, "no position", inner))
-        return sample, control
-
-    def _keep_some(self, mask: ArrayLike, reasons: ArrayLike) -> Photometry:
-        """Return the stars where `mask` (n_star,) is true; `reasons` (n_star,) says why the others are not used."""
-        return self.subset(np.flatnonzero(np.asarray(mask, dtype=bool)), reasons)
+        (inside, others), (outside, rest) = circle_and_field(self.ra, self.dec, center, radius, self.source)
+        return self.subset(np.flatnonzero(inside), others), self.subset(np.flatnonzero(outside), rest)
 
     def require(self, min_stars: int = 10) -> Photometry:
         """Return itself if there are enough stars.
@@ -456,10 +389,8 @@ class Photometry:
         """
         if self.n_star >= min_stars:
             return self
-        counts = [f"{count} {reason}" for reason, count in self.dropped.items()] or ["none were dropped"]
-        counts += [note for note in self.notes if note.endswith("counted as missing")]
         raise InputError(
-            f"{self.n_star} of {self.n_input} stars can be used ({'; '.join(counts)})",
+            few_stars(self.n_star, self.n_input, self.dropped, self.notes),
             self.source,
             expected=f"at least {min_stars} stars",
             remedy=remedy_for_few(self.dropped),

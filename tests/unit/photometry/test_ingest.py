@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterbayes.errors import InputError, SettingsError
-from clusterbayes.photometry.ingest import ReadOptions, ingest, table_checksum
+from clusterbayes.photometry.ingest import ingest, table_checksum
+from clusterbayes.photometry.ingested import ReadOptions
 
 
 def catalogue(n=12, **more):
