@@ -20,9 +20,9 @@ from clusterbayes.batch.display import BatchProgress, QuietBatch
 from clusterbayes.batch.fitting import fit_and_write
 from clusterbayes.batch.guard import Limits
 from clusterbayes.batch.jobs import Job, job_seed, with_folders
-from clusterbayes.batch.states import DONE, Places, State, held, job_identity, read_state
+from clusterbayes.batch.states import DONE, Places, State, forget_refit, held, job_identity, read_outcome, read_state
 from clusterbayes.batch.summary import Summary
-from clusterbayes.batch.work import STOPPED, FitFunction, Task, failure_row, is_settled, reason_of, record_failure
+from clusterbayes.batch.work import STOPPED, FitFunction, Task, is_settled, reason_of, record_failure
 from clusterbayes.errors import BatchError, CheckpointError, ClusterBayesError, FitCancelled, SettingsError
 from clusterbayes.inference.identity import differences
 
@@ -49,7 +49,8 @@ class BatchOptions:
     losses : int
         How many more times a job is tried whose worker died.
     changed : {"refuse", "refit"}
-        What to do where a finished job was of other data, settings or versions.
+        What to do where a finished job was of other data, settings or versions. A refit that fails leaves the older
+        result in its folder; the row of the summary is that of the failure.
     fit : callable
         What is done with each job.
     """
@@ -149,9 +150,9 @@ def _plan(jobs: Mapping[str, Job], places: Places, summary: Summary, options: Ba
         done = state if state is not None and state.status == DONE else None
         if problem is not None:
             # What was done is kept: a disk that is not there today may be there tomorrow.
-            fail = record_failure if done is None else failure_row
-            summary.put(fail(task, reason_of(problem), str(problem)))
+            summary.put(record_failure(task, reason_of(problem), str(problem)))
         elif done is not None and done.identity == identity:
+            forget_refit(places.folder(folder))
             summary.put(done.row)
         else:
             tasks.append(task)
@@ -236,7 +237,7 @@ def _row_of(task: Task, row: dict[str, Any] | None, error: BaseException | None)
     """
     if error is None:
         return row
-    state = read_state(task.places.folder(task.folder))
+    state = read_outcome(task.places.folder(task.folder))
     if state is not None and is_settled(state, task):
         return state.row
     if Crowd.is_loss(error):

@@ -1,7 +1,8 @@
 """Where a batch keeps what, and how far each of its jobs is: read from the folders alone, so that nothing else can lie.
 
 A job's folder holds the fit's files and ``job.json``, which says of what they are (`identity`) and how it went (`row`).
-The folder takes its name as a whole. A job without one is still to be done.
+The folder takes its name as a whole. A job without one is still to be done. Where a result was to be made anew and that
+failed, the result stays, and ``refit.json`` beside it says what failed.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ from clusterbayes.isochrones.storage import describe_grid, find_grid, installed_
 from clusterbayes.results.export import write_json
 from clusterbayes.writing import begun
 
-__all__ = ["DONE", "FAILED", "JOB_FILE", "Places", "State", "held", "job_identity", "put_in_place", "read_state"]
+__all__ = [
+    "DONE", "FAILED", "JOB_FILE", "Places", "State", "forget_refit", "held", "job_identity", "keep_refit",
+    "put_in_place", "read_outcome", "read_state",
+]  # fmt: skip
 
 DONE, FAILED = "done", "failed"
 JOB_FILE = "job.json"
+_REFIT_FILE = "refit.json"
 
 
 @dataclass(frozen=True)
@@ -125,9 +130,28 @@ class State:
 
 
 def read_state(folder: Path) -> State | None:
-    """Return how a job ended, or None if its folder does not say."""
+    """Return how the job ended whose files are in a folder, or None if it does not say."""
+    return _read(folder / JOB_FILE)
+
+
+def read_outcome(folder: Path) -> State | None:
+    """Return how a job ended the last time that it was done: as `read_state`, unless a refit has failed since."""
+    return _read(folder / _REFIT_FILE) or _read(folder / JOB_FILE)
+
+
+def keep_refit(state: State, folder: Path) -> None:
+    """Note beside a result that making it anew failed."""
+    write_json(asdict(state), folder / _REFIT_FILE)
+
+
+def forget_refit(folder: Path) -> None:
+    """Remove what `keep_refit` noted, where a result is wanted as it is."""
+    (folder / _REFIT_FILE).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> State | None:
     try:
-        return State(**json.loads((folder / JOB_FILE).read_text(encoding="utf-8")))
+        return State(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return None
 

@@ -16,7 +16,7 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from clusterbayes.batch.jobs import Job
-from clusterbayes.batch.states import Places, read_state
+from clusterbayes.batch.states import Places, read_outcome
 from clusterbayes.errors import BatchError
 from clusterbayes.extras import require_extra
 from clusterbayes.writing import replacing
@@ -118,7 +118,7 @@ def read_summary(out: str | Path) -> Summary:
         raise BatchError("there is no batch in this folder", str(out), remedy="give the folder that --out named")
     summary = Summary(places.out, {})
     for folder in sorted(path for path in places.clusters.iterdir() if not path.name.startswith(".")):
-        state = read_state(folder)
+        state = read_outcome(folder)
         if state is not None:
             summary._next = math.inf  # nothing is written where one only reads
             summary.put(state.row)

@@ -19,7 +19,17 @@ from typing import Any
 
 from clusterbayes.batch.guard import Guard, Limits
 from clusterbayes.batch.jobs import Job
-from clusterbayes.batch.states import DONE, FAILED, Places, State, held, put_in_place, read_state
+from clusterbayes.batch.states import (
+    DONE,
+    FAILED,
+    Places,
+    State,
+    held,
+    keep_refit,
+    put_in_place,
+    read_outcome,
+    read_state,
+)
 from clusterbayes.errors import (
     BandError,
     CheckpointError,
@@ -38,7 +48,6 @@ __all__ = [
     "STOPPED",
     "FitFunction",
     "Task",
-    "failure_row",
     "is_settled",
     "reason_of",
     "record_failure",
@@ -64,6 +73,7 @@ REASONS = {
     "worker_lost": "its worker died, again and again",
     "bug": "an error that should not happen",
 }
+_KEPT = "The older result is kept in its folder; it is not of these data and settings."
 _CODES: tuple[tuple[type[BaseException], str], ...] = (
     (InputError, "input"), (BandError, "band"), (SettingsError, "settings"), (GridError, "grid"),
     (GridRangeError, "grid"), (FitError, "fit"), (CheckpointError, "checkpoint"), (MemoryError, "memory"),
@@ -123,11 +133,6 @@ def reason_of(error: BaseException) -> str:
     return next((code for kind, code in _CODES if isinstance(error, kind)), "bug")
 
 
-def failure_row(task: Task, reason: str, message: str) -> dict[str, Any]:
-    """Return the summary's row of a job without result."""
-    return {"name": task.job.name, "folder": task.folder, "status": FAILED, "reason": reason, "message": message}
-
-
 def run_job(task: Task) -> dict[str, Any]:
     """Do a job in this process.
 
@@ -147,7 +152,7 @@ def run_job(task: Task) -> dict[str, Any]:
     with held(task.places.job_lock(task.folder), wait=lambda: not guard.stopped_after(0.5)) as got:
         if not got:
             return _stopped(task)
-        state = read_state(task.places.folder(task.folder))
+        state = read_outcome(task.places.folder(task.folder))
         if state is not None and is_settled(state, task):
             return state.row
         begun = task.places.begun(task.folder)
@@ -206,9 +211,20 @@ def _fit(task: Task, staging: Path, guard: Guard) -> dict[str, Any]:
 
 
 def record_failure(task: Task, reason: str, message: str, error: BaseException | None = None) -> dict[str, Any]:
-    """Leave a folder that says why there is no result; return the summary's row."""
-    row = failure_row(task, reason, message) | {"finished_on": datetime.now(UTC).isoformat(timespec="seconds")}
+    """Leave a folder that says why there is no result; return the summary's row.
+
+    A result that is there, of other data or settings, is kept. The row has none of its numbers, and says so.
+    """
+    row: dict[str, Any] = {
+        "name": task.job.name, "folder": task.folder, "status": FAILED, "reason": reason, "message": message,
+        "finished_on": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
     places = task.places
+    older = read_state(places.folder(task.folder))
+    if older is not None and older.status == DONE:
+        row |= {"message": f"{message} {_KEPT}", "older_result_kept": True}
+        keep_refit(State(FAILED, task.identity, row, task.run), places.folder(task.folder))
+        return row
     staging = places.staging(task.folder)
     record = failed_record(
         error or FitError(message), name=task.job.name, creator_id=0, started_on=datetime.now(UTC),

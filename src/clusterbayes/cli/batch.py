@@ -131,7 +131,8 @@ def batch(
         bool,
         typer.Option(
             "--refit-changed",
-            help="Fit anew what was fitted to other data or with other settings.",
+            help="Fit anew what was fitted to other data or with other settings. Where that fails, the older result is "
+            "kept.",
             rich_help_panel=_RUN,
         ),
     ] = False,
@@ -286,4 +287,7 @@ def _say(summary: Summary, page: Path) -> None:
     for reason, meaning in REASONS.items():
         if counts.get(reason):
             console.print(f"  failed: {counts[reason]} ({reason}: {meaning})", markup=False)
+    kept = sum(bool(row.get("older_result_kept")) for row in summary.rows)
+    if kept:
+        console.print(f"  older results kept: {kept} (not of these data and settings, and not in the table)")
     console.print(f"{page}", markup=False, soft_wrap=True)

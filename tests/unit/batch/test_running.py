@@ -11,6 +11,7 @@ from integration.batch import fakes
 from clusterbayes.batch import BatchOptions, fit_many
 from clusterbayes.batch.crowd import Crowd
 from clusterbayes.batch.jobs import job_seed
+from clusterbayes.batch.summary import read_summary
 from clusterbayes.errors import BatchError, CheckpointError, InputError, SettingsError
 
 
@@ -94,6 +95,41 @@ def test_what_has_changed_is_refused_with_its_name_or_done_anew(client, tmp_path
     assert numbers(after) == numbers(before)  # the fake's numbers follow from the seed alone
 
 
+def test_a_refit_that_fails_leaves_the_older_result_and_a_row_without_its_numbers(client, tmp_path):
+    jobs = fakes.jobs(tmp_path / "tables", "plain", "plain")
+    folder = tmp_path / "out" / "clusters" / "plain_0"
+    before, _ = run(jobs, client, tmp_path / "out")
+    jobs[0].table.write_text("broken")
+    after, seen = run(jobs, client, tmp_path / "out", changed="refit")
+    failed, other = after.rows
+    assert seen.names == ["plain_0"]
+    assert (failed["status"], failed["reason"], failed["older_result_kept"]) == ("failed", "fit", True)
+    assert "no start was found" in failed["message"] and "older result is kept" in failed["message"]
+    assert "log_age" not in failed and other == before.rows[1]
+    assert (folder / "numbers.txt").exists()
+    assert json.loads((folder / "job.json").read_text())["row"] == before.rows[0]
+    assert read_summary(tmp_path / "out").rows == after.rows  # whoever makes the pages anew sees the same
+    with pytest.raises(CheckpointError, match="plain_0 was fitted"):
+        run(jobs, client, tmp_path / "out")
+
+
+def test_after_a_failed_refit_the_old_settings_or_a_good_refit_give_a_whole_result(client, tmp_path):
+    jobs = fakes.jobs(tmp_path / "tables", "plain")
+    before, _ = run(jobs, client, tmp_path / "out")
+    old = jobs[0].table.read_text()
+    jobs[0].table.write_text("broken")
+    run(jobs, client, tmp_path / "out", changed="refit")
+    jobs[0].table.write_text(old)
+    again, seen = run(jobs, client, tmp_path / "out")
+    assert seen.names == [] and again.rows == before.rows == read_summary(tmp_path / "out").rows
+    jobs[0].table.write_text("broken")
+    run(jobs, client, tmp_path / "out", changed="refit")
+    jobs[0].table.write_text("plain, but different")
+    good, seen = run(jobs, client, tmp_path / "out", changed="refit")
+    assert seen.names == ["plain_0"] and good.rows[0]["status"] == "done"
+    assert read_summary(tmp_path / "out").rows == good.rows
+
+
 def test_a_table_that_is_gone_leaves_what_was_done(client, tmp_path):
     jobs = fakes.jobs(tmp_path / "tables", "plain", "plain")
     out = tmp_path / "out"
@@ -104,6 +140,7 @@ def test_a_table_that_is_gone_leaves_what_was_done(client, tmp_path):
     assert [(row["status"], row["reason"]) for row in summary.rows] == [("failed", "input")] * 2
     assert json.loads((out / "clusters" / "plain_0" / "job.json").read_text())["status"] == "done"
     assert (out / "clusters" / "plain_0" / "numbers.txt").exists()
+    assert [row.get("older_result_kept") for row in summary.rows] == [True, None]
     assert json.loads((out / "clusters" / "plain_1" / "job.json").read_text())["status"] == "failed"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterbayes.batch.states import DONE, State
+from clusterbayes.batch.states import DONE, State, keep_refit
 from clusterbayes.batch.summary import Summary
 from clusterbayes.cli import main
 from clusterbayes.errors import BatchError, FitCancelled
@@ -71,6 +71,19 @@ def test_options_reach_the_jobs_and_the_run(run, calls, tmp_path):
 def test_a_dry_run_says_what_would_be_fitted(run, calls):
     code, out, _ = run("stars.csv", "--out", "cat", "--dry-run", "--min-stars", "1")
     assert code == 0 and out.splitlines()[-1] == "3 clusters would be fitted." and calls == []
+
+
+def test_older_results_that_a_failed_refit_left_are_counted_and_not_shown(run, tmp_path):
+    folder = tmp_path / "cat" / "clusters" / "NGC_1"
+    folder.mkdir(parents=True)
+    State(DONE, {}, ROW, "first").write(folder)
+    row = {"name": "NGC 1", "folder": "NGC_1", "status": "failed", "reason": "fit", "message": "no"}
+    keep_refit(State("failed", {"seed": 2}, row | {"older_result_kept": True}, "second"), folder)
+    code, out, _ = run("stars.csv", "--out", "cat", "--report-only")
+    assert code == 0
+    assert "0 of 1 clusters done, 1 failed." in out
+    assert "older results kept: 1 (not of these data and settings, and not in the table)" in out
+    assert "9.0" not in (tmp_path / "cat" / "catalogue.ecsv").read_text()
 
 
 def test_pages_are_made_anew_from_the_folders(run, tmp_path):
