@@ -22,6 +22,7 @@ from clusterbayes.photometry.layouts import SOURCES
 from clusterbayes.photometry.zero_point import parallax_zero_point, sine_ecliptic_latitude
 
 __all__ = [
+    "CORRECTED_PARALLAX",
     "ZERO_POINTS",
     "Parallaxes",
     "ProperMotions",
@@ -35,6 +36,9 @@ __all__ = [
 
 #: What can be said of the zero point of parallaxes: not applied, applied, or to be applied here.
 ZERO_POINTS = ("raw", "applied", "lindegren")
+
+#: Column of the parallaxes out of which a zero point was taken here [mas], beside those of the catalogue.
+CORRECTED_PARALLAX = "parallax_corrected"
 
 _Array = NDArray[np.float64]
 

@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from astropy.table import Table
+from astropy import units as u
+from astropy.table import Column, Table
 from numpy.typing import NDArray
 
 from clusterbayes.bands import Observable, resolve_band
 from clusterbayes.errors import InputError
 from clusterbayes.photometry.astrometry import (
+    CORRECTED_PARALLAX,
     Parallaxes,
     checked_zero_point,
     numbers,
@@ -130,7 +132,8 @@ def _ingest_wide(table: Table, options: ReadOptions, source: str) -> Ingested:
     sky_columns = [columns.roles[role] for role in (*RIGHT_ASCENSION, "dec") if where and role in columns.roles]
     parallaxes = read_parallaxes(table, columns, astrometric.get("parallax"), source, notes)
     state = checked_zero_point(options.parallax_zero_point, _meta(table.meta, "parallax_zero_point"))
-    if state == "lindegren":
+    corrected = state == "lindegren"
+    if corrected:
         directions = None if ra is None or dec is None else (ra, dec)
         parallaxes = _corrected(parallaxes, table, columns, magnitudes.get("Gaia_G"), directions, source, notes)
         state = "applied"
@@ -143,6 +146,9 @@ def _ingest_wide(table: Table, options: ReadOptions, source: str) -> Ingested:
     used += [name for one in measured for name in one.columns]
     used += [name for name in (REPEAT_FLAG,) if name in table.colnames]
     kept = table[list(dict.fromkeys(used))] if used else table
+    if corrected:
+        about = "catalogue's parallax minus the zero point of Lindegren et al. (2021)"
+        kept[CORRECTED_PARALLAX] = Column(parallaxes.values, unit=u.mas, description=about)
     return Ingested(
         ids=ids,
         observables=observables,

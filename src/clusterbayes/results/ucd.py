@@ -21,7 +21,7 @@ _OWN = {
     "log_teff": "phys.temperature.effective", "log_teff_std": "stat.stdev;phys.temperature.effective",
     "log_lum": "phys.luminosity", "log_lum_std": "stat.stdev;phys.luminosity", "used": "meta.code",
     "log_predictive": "stat.likelihood", "drop_reason": "meta.note", "hard_cut": "meta.note",
-    "repeat_flag": "meta.code.qual",
+    "repeat_flag": "meta.code.qual", "parallax_corrected": "pos.parallax",
 }  # fmt: skip
 _ROLES = {
     "ra": "pos.eq.ra;meta.main", "ra_degs": "pos.eq.ra;meta.main", "ra_hours": "pos.eq.ra;meta.main",

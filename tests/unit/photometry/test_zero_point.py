@@ -78,6 +78,8 @@ class TestTables:
         np.testing.assert_allclose(made.parallax[:3], np.array([1.0, 1.1, 1.2]) - offset[:3])
         assert np.isnan(made.parallax[3]) and np.isnan(made.parallax_error[3])
         assert made.parallax_zero_point == "applied"
+        np.testing.assert_array_equal(made.table["parallax_corrected"].quantity.to_value("mas"), made.parallax)
+        assert made.table["parallax"].tolist() == table()["parallax"].tolist()
         assert any("subtracted from 3 stars" in note and "1 parallaxes without" in note for note in made.notes)
 
     def test_vizier_s_names_and_the_latitude_from_the_direction(self):

@@ -10,13 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from astropy import units as u
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from clusterbayes.errors import InputError
-from clusterbayes.photometry.astrometry import read_parallaxes, read_proper_motions
+from clusterbayes.photometry.astrometry import (
+    CORRECTED_PARALLAX,
+    numbers,
+    read_parallaxes,
+    read_proper_motions,
+)
 from clusterbayes.photometry.columns import recognise
 from clusterbayes.photometry.sky import positions, separation
 from clusterbayes.results.derived import mean_direction
@@ -71,8 +77,9 @@ def plot_parallaxes(
     Returns
     -------
     matplotlib Axes
-        Parallaxes [mas] as in the table, errors of likely members, and a band: 1000/distance minus the zero point that
-        was fitted, 5 to 95 %.
+        Parallaxes [mas] as they were fitted (those of the table, or what is left of them where a zero point was taken
+        out star by star, which the label says), errors of likely members, and a band: 1000/distance minus the zero
+        point that was fitted, 5 to 95 %.
 
     Raises
     ------
@@ -82,21 +89,25 @@ def plot_parallaxes(
     read = read_parallaxes(result.stars, recognise(result.stars.colnames, dict(columns or {})), None, "stars", [])
     if read.values is None or read.errors is None:
         raise _missing("parallaxes with errors")
+    parallax, label = read.values, "parallax [mas]"
+    if CORRECTED_PARALLAX in result.stars.colnames:
+        parallax = numbers(result.stars, CORRECTED_PARALLAX, "stars", u.mas)
+        label = "parallax − zero point (Lindegren et al. 2021) [mas]"
     axes = find_cmd_axes(result)
     magnitude = axes.project(observed(result)[0])[:, 1]
     if ax is None:
         ax = new_figure(6.6, 4.8).subplots()
-    draw_members(ax, magnitude, read.values, result)
-    _spans(ax, magnitude, read.values, read.errors, result.p_member)
+    draw_members(ax, magnitude, parallax, result)
+    _spans(ax, magnitude, parallax, read.errors, result.p_member)
     fixed = (result.provenance.get("fixed") or {}).get("parallax_zero_point", 0.0)
     values = 1000.0 / result.draws["distance"] - result.draws.get("parallax_zero_point", fixed)
     low, middle, high = np.percentile(values, [5, 50, 95])
     ax.axhspan(low, high, color=ISOCHRONE, alpha=0.25, lw=0, zorder=2.5)
     ax.axhline(middle, color=ISOCHRONE, lw=1.2, zorder=3.5, label="fitted distance, seen with the zero point")
-    likely = read.values[(result.p_member > 0.5) & np.isfinite(read.values)]
+    likely = parallax[(result.p_member > 0.5) & np.isfinite(parallax)]
     around = np.percentile(np.append(likely, [low, high]), [2, 98])
     half = max(1.6 * float(np.abs(around - middle).max()), 0.1)
-    ax.set(ylim=(middle - half, middle + half), xlabel=axis_label(axes.magnitude), ylabel="parallax [mas]")
+    ax.set(ylim=(middle - half, middle + half), xlabel=axis_label(axes.magnitude), ylabel=label)
     ax.legend(loc="upper left")
     write_title(ax, result, title)
     return ax

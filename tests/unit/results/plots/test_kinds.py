@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.collections import QuadMesh
+from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from unit.results.synthetic import TRUTH, make_result
@@ -180,6 +180,20 @@ def test_parallaxes_with_the_band_of_the_distance(result):
     assert low < 1000.0 / TRUTH["distance"] < high
     (line,) = (line for line in ax.lines if "distance" in str(line.get_label()))
     assert line.get_ydata()[0] == pytest.approx(1000.0 / np.median(result.draws["distance"]), rel=1e-3)
+
+
+def test_parallaxes_are_those_that_were_fitted(result):
+    assert plot_parallaxes(result).get_ylabel() == "parallax [mas]"
+    corrected = with_sky(make_result())
+    shift = 2.0  # far more than any zero point, so that nothing of the catalogue's own is in view
+    corrected.stars["parallax_corrected"] = corrected.stars["parallax"] + shift
+    corrected.stars["parallax_corrected"][0] = np.nan
+    distance = 1000.0 / (1000.0 / TRUTH["distance"] + shift)
+    corrected.draws["distance"] = corrected.draws["distance"] * distance / TRUTH["distance"]
+    ax = plot_parallaxes(corrected)
+    shown = np.concatenate([places(part)[:, 1] for part in ax.collections if isinstance(part, PathCollection)])
+    assert np.nanmin(shown) > 1000.0 / TRUTH["distance"] + shift - 0.5
+    assert "Lindegren" in ax.get_ylabel() and ax.get_ylabel().endswith("[mas]")
 
 
 def test_motions_about_the_mean_of_the_members(result):
