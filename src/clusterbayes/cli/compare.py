@@ -136,7 +136,7 @@ def _compare_class(fit: FitResult, path: Path, out: Path | None, as_json: bool) 
     console = output_console()
     if len(placed):
         console.print(class_table(placed))
-        console.print(f"{inside} of {len(placed)} answers lie inside the 90 % region.", markup=False)
+        console.print(f"{inside} of {len(placed)} answers lie inside the 90% region.", markup=False)
     if len(refused):
         console.print(f"{len(refused)} could not be read or compared, and are not counted:", markup=False)
     for row in refused:

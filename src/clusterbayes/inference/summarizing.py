@@ -69,7 +69,7 @@ def summarize(
         chain=theta.reshape(n_steps, n_walkers, n_dim),
         log_prob=log_prob.reshape(n_steps, n_walkers),
         names=parameters.names,
-        units={name: unit_of(name) for name in draws},
+        units={name: unit_of(name) for name in (*draws, *parameters.fixed)},
         draws=draws,
         best=best,
         stars=stars,

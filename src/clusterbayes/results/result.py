@@ -95,7 +95,7 @@ class FitResult:
     names : tuple of str
         Sampled parameters, in the order of the chain's last axis.
     units : dict of str to str
-        Unit of every sampled and derived parameter; "" where it has none.
+        Unit of every sampled, derived and held parameter; "" where it has none.
     draws : dict of str to ndarray, shape (n_draw,)
         Flat, thinned posterior draws of the sampled and the derived parameters.
     best : dict of str to float
@@ -136,7 +136,8 @@ class FitResult:
         self.names, self.observables = tuple(self.names), tuple(self.observables)
         self.draws = {str(name): np.asarray(draw, dtype=np.float64) for name, draw in self.draws.items()}
         self.best = {str(name): float(value) for name, value in self.best.items()}
-        self.units = {name: str(self.units.get(name, "")) for name in (*self.draws, *self.names)}
+        held = self.provenance.get("fixed") or {}
+        self.units = {name: str(self.units.get(name, "")) for name in (*self.draws, *self.names, *held)}
         self.stars = plain_table(self.stars)
         self.curves, self.notes = list(self.curves), [str(note) for note in self.notes]
         for name in ("diagnostics", "counts", "provenance"):

@@ -41,7 +41,7 @@ def test_a_class_is_one_table(run, folder, tmp_path):
         (tmp_path / "class" / f"{name}.csv").write_text(SUMMARY.replace("NGC 3766", name))
     code, out, err = run("compare", folder, "class", "--out", "class.csv")
     assert (code, "2 rows in class.csv" in err) == (0, True)
-    assert "0 of 2 answers lie inside the 90 % region" in out
+    assert "0 of 2 answers lie inside the 90% region" in out
     assert list(Table.read("class.csv")["file"]) == ["ann.csv", "bob.csv"]
     assert list(Table.read("class.csv")["name"]) == ["ann", "bob"]
     assert run("compare", folder, "class", "--out", "class.csv")[0] == 2  # not replaced by accident
@@ -54,7 +54,7 @@ def test_what_cannot_be_read_is_counted_apart_with_its_reason(run, folder, tmp_p
     (tmp_path / "class" / "cem.csv").write_text(SUMMARY.replace("NGC 3766", "Cem").replace("1.98,7.3,-0.05,0.2", ",,,"))
     code, out, _ = run("compare", folder, "class", "--out", "class.csv")
     assert code == 0
-    assert "0 of 1 answers lie inside the 90 % region" in out
+    assert "0 of 1 answers lie inside the 90% region" in out
     refused = out.split("2 could not be read or compared, and are not counted:\n")[1].splitlines()
     assert refused[0].startswith("  class/bob.csv: the table has no rows")
     assert refused[1].startswith("  cem.csv: Cem: nothing can be compared")
@@ -68,7 +68,7 @@ def test_a_class_none_of_which_can_be_read(run, folder, tmp_path):
     code, out, _ = run("compare", folder, "class")
     assert code == 0
     assert out.startswith("1 could not be read or compared, and are not counted:")
-    assert "90 %" not in out
+    assert "90%" not in out
 
 
 def test_one_answer_as_json(run, folder, tmp_path):

@@ -78,3 +78,10 @@ def test_a_fit_takes_another_sampler(result):
     assert not result.converged
     assert result.diagnostics["reasons"][0] == "drawn once only"
     assert result.summary()["dist_mod"]["std"] > 0
+
+
+def test_parameters_that_were_held_have_their_units(result):
+    units = {name: row["unit"] for name, row in result.summary().items()}
+    held = [name for name in units if name.startswith(("floor_", "zero_point_", "colour_"))]
+    assert len(held) > 6 and {units[name] for name in held} == {"mag"}
+    assert (units["depth"], units["alpha_1"]) == ("pc", "")
