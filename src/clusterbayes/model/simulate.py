@@ -35,6 +35,7 @@ _PER_PARSEC = 4.740470446  # km/s for 1 arcsec/yr at 1 pc
 # Velocities across the line of sight (east, north) [km/s]: of the cluster, and mean and scatter of field stars.
 _CLUSTER_VELOCITY, _CLUSTER_SCATTER = (8.0, -14.0), 0.8
 _FIELD_VELOCITY, _FIELD_SCATTER = (0.0, -10.0), 30.0
+_UNITS = {"parallax": "mas", "pmra": "mas/yr", "pmdec": "mas/yr", "ra": "deg", "dec": "deg", "mass": "solMass"}
 _CENTRE, _RADIUS, _SCALE_RADIUS = (120.0, 30.0), 0.5, 0.12  # of the field [deg]
 
 
@@ -177,6 +178,9 @@ def simulate_cluster(
         _add_positions(table, order < n_members, rng)
     table["is_member"] = (np.arange(order.size) < n_members)[order]
     table["mass"], table["q"] = stars["mass"][order], stars["q"][order]
+    for name in table.colnames:
+        quantity = name.removesuffix("_error")
+        table[name].unit = "mag" if quantity in names else _UNITS.get(quantity)
     truth = {
         "log_age": log_age, "mh": mh, "dist_mod": dist_mod, "distance": 10.0 ** (dist_mod / 5 + 1), "a_v": a_v,
         "ebv": a_v / grid.r_v, "binary_frac": binary_frac,

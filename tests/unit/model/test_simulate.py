@@ -33,6 +33,14 @@ class TestCatalogue:
         assert np.isnan(table["mass"][~table["is_member"]]).all()
         assert np.isnan(table["q"][~table["is_member"]]).all()
 
+    def test_every_column_has_its_unit(self):
+        table = simulate(30, 10, parallax=True, proper_motion=True, positions=True).table
+        units = {name: str(table[name].unit or "") for name in table.colnames}
+        pure = {"id", "pmra_pmdec_corr", "is_member", "q"}
+        assert {name for name, unit in units.items() if not unit} == pure
+        assert {units[band] for band in GAIA} == {units[f"{band}_error"] for band in GAIA} == {"mag"}
+        assert (units["parallax_error"], units["pmra_error"], units["ra"]) == ("mas", "mas / yr", "deg")
+
     def test_members_and_field_are_shuffled(self):
         runs = np.count_nonzero(np.diff(simulate().table["is_member"].astype(int)))
         assert runs > 100
