@@ -78,7 +78,7 @@ def match(
     """
     from clusterbayes.photometry.crossmatch import match as pair
     from clusterbayes.photometry.crossmatch import merge, read_catalogue
-    from clusterbayes.results.export import check_output_file, json_text, write_table
+    from clusterbayes.results.export import check_output_file, json_text, lost_metadata, write_table
 
     check_output_file(out, overwrite)
     years = _two_years(epochs)
@@ -89,12 +89,14 @@ def match(
     made = merge(one, two, pairs, only_matched=only_matched)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(made, out)
+    lost = lost_metadata(made, out)
+    read = [*one.notes, *two.notes, *([lost] if lost else [])]
     if as_json:
-        notes = [*one.notes, *two.notes, *pairs.notes]
+        notes = [*read, *pairs.notes]
         typer.echo(json_text({"out": str(out), "rows": len(made), **_document(pairs), "notes": notes}), nl=False)
         return
     console = error_console()
-    for note in (*one.notes, *two.notes):
+    for note in read:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     console.print(pairs.describe(), markup=False, soft_wrap=True)
     console.print(f"{len(made)} rows in {out}", markup=False, soft_wrap=True)

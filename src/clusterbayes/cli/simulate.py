@@ -55,7 +55,10 @@ def simulate(
         ),
     ] = None,
     parallax: Annotated[
-        bool, typer.Option("--parallax", help="Add parallaxes (mas) with errors.", rich_help_panel=_SAMPLE)
+        bool,
+        typer.Option(
+            "--parallax", help="Add parallaxes (mas) with errors; zero point applied.", rich_help_panel=_SAMPLE
+        ),
     ] = False,
     proper_motion: Annotated[
         bool, typer.Option("--proper-motion", help="Add proper motions (mas/yr) with errors.", rich_help_panel=_SAMPLE)
@@ -103,7 +106,7 @@ def simulate(
     then, for instance, [cyan]clusterbayes fit mock.csv --out mock --model-error none[/]
     """
     from clusterbayes.bands import resolve_band
-    from clusterbayes.results.export import json_text, table_format, write_json, write_table
+    from clusterbayes.results.export import json_text, lost_metadata, table_format, write_json, write_table
 
     table_format(out)  # an unknown ending is said before any work
     truth_file = out.with_name(f"{out.stem}.truth.json")
@@ -137,6 +140,9 @@ def simulate(
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(made.table, out)
     write_json({**made.truth, **origin}, truth_file)
+    lost = lost_metadata(made.table, out)
+    if lost and not quiet:
+        error_console().print(f"note: {lost}", markup=False, soft_wrap=True)
     if as_json:
         typer.echo(json_text({**made.truth, **origin}), nl=False)
     elif not quiet:

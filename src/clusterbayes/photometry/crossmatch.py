@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -317,13 +318,13 @@ def merge(first: Catalogue, second: Catalogue, pairs: Match, *, only_matched: bo
     Table
         In the order of the first table, masked where there is no partner. Columns of the second keep their names, but
         for those that the first has too, and its identifiers and directions, which get ``_2`` behind. Added are
-        ``match_separation`` [arcsec] and ``match_ambiguous``.
+        ``match_separation`` [arcsec] and ``match_ambiguous``. Its metadata are those of both; the first's come first.
     """
     rows = pairs.first if only_matched else np.arange(len(first.table))
     partner = np.full(len(first.table), -1, dtype=np.intp)
     partner[pairs.first] = pairs.second
     there = partner[rows] >= 0
-    merged = Table(first.table[rows])
+    merged = Table(first.table[rows], meta=_metadata(first, second))
     twice = {second.roles[r] for r in ("id", "dec", *RIGHT_ASCENSION) if r in second.roles and _has(first, r)}
     for name in second.table.colnames:
         taken = name in twice or name in merged.colnames
@@ -337,6 +338,17 @@ def merge(first: Catalogue, second: Catalogue, pairs: Match, *, only_matched: bo
     )
     merged[_free("match_ambiguous", merged)] = ambiguous[rows]
     return merged
+
+
+def _metadata(first: Catalogue, second: Catalogue) -> dict[str, Any]:
+    """Return the metadata of both tables; what the second says of parallaxes is left out if the first has some."""
+    meta = dict(first.table.meta)
+    for key, value in second.table.meta.items():
+        if key not in meta and not (key == "parallax_zero_point" and "parallax" in first.roles):
+            meta[key] = value
+        elif isinstance(value, Mapping) and isinstance(meta.get(key), Mapping):  # of bands
+            meta[key] = {**value, **meta[key]}
+    return meta
 
 
 def _has(catalogue: Catalogue, role: str) -> bool:

@@ -38,7 +38,10 @@ from clusterbayes.photometry.quality import corrected_excess, excess_scatter, gu
 from clusterbayes.photometry.sky import positions
 from clusterbayes.photometry.treatment import without_fillers
 
-__all__ = ["ingest", "table_checksum"]
+__all__ = ["READ_METADATA", "ingest", "table_checksum"]
+
+#: Entries of a table's metadata that are read, in any case of letters.
+READ_METADATA = ("parallax_zero_point", "zero_point_error", "mag_limit")
 
 # What a hard cut or a table of sources may need, whether or not it has errors.
 _KEPT_ROLES = ("pm_ra", "pm_dec", "distance", "distance_pc", "distance_kpc", "parallax")

@@ -21,6 +21,7 @@ from astropy.io import ascii as ascii_io
 from astropy.table import Table
 
 from clusterbayes.errors import SettingsError
+from clusterbayes.photometry.ingest import READ_METADATA
 from clusterbayes.results.result import FitResult
 from clusterbayes.results.tables import plain
 from clusterbayes.results.ucd import descriptors
@@ -360,6 +361,18 @@ def table_format(path: Path, name: str | None = None) -> str:
         endings = ", ".join(_FORMATS)
         raise SettingsError("the table format is not known", str(path), expected=f"a name ending in one of {endings}")
     return _FORMATS[ending]
+
+
+def lost_metadata(table: Table, path: Path) -> str:
+    """Say which of a table's metadata, as far as a fit reads them, a file does not hold; "" if none are lost."""
+    if table_format(path) == "ascii.ecsv":
+        return ""
+    lost = {str(key): value for key, value in table.meta.items() if str(key).lower() in READ_METADATA}
+    if not lost:
+        return ""
+    words = f"only .ecsv keeps what the table says of its {' and '.join(lost)}"
+    state = next((value for key, value in lost.items() if key.lower() == "parallax_zero_point"), None)
+    return words if state is None else f"{words}: fit {path.name} with --parallax-zero-point {state}"
 
 
 def _finite(value: Any) -> Any:

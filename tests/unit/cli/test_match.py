@@ -42,6 +42,26 @@ def test_a_bad_cell_is_found_in_its_line(run, tmp_path):
     assert "c.csv, line 4, column 'ra', row 1" in err
 
 
+def test_what_the_tables_say_of_themselves_is_kept_or_its_loss_is_said(run, tmp_path):
+    gaia = Table({"id": ["7"], "ra": [10.0], "dec": [0.0], "parallax": [0.5], "parallax_error": [0.02]})
+    gaia.meta.update(parallax_zero_point="applied", zero_point_error={"V": 0.5, "B": 0.03})
+    gaia.write("gaia.ecsv")
+    own = Table.read("a.csv")
+    own.meta["zero_point_error"] = {"V": 0.02}
+    own.write("own.ecsv")
+    assert run("match", "own.ecsv", "gaia.ecsv", "--out", "both.ecsv")[0] == 0
+    meta = Table.read("both.ecsv").meta
+    assert (meta["parallax_zero_point"], meta["zero_point_error"]) == ("applied", {"V": 0.02, "B": 0.03})
+    code, _, err = run("match", "own.ecsv", "gaia.ecsv", "--out", "both.csv")
+    assert code == 0
+    assert "fit both.csv with --parallax-zero-point applied" in err
+    gaia["parallax"] = 1.0  # a table with parallaxes of its own speaks for them itself
+    gaia.meta.clear()
+    gaia.write("raw.ecsv")
+    assert run("match", "raw.ecsv", "gaia.ecsv", "--out", "raws.ecsv")[0] == 0
+    assert "parallax_zero_point" not in Table.read("raws.ecsv").meta
+
+
 def test_fillers_and_small_errors_of_both_tables(run, tmp_path):
     (tmp_path / "a.csv").write_text("id,ra,dec,V,V_error\na,10,0,14,0\nb,20,0,15,0.03\n-9.9,30,0,-9.9,-9.9\n")
     (tmp_path / "b.csv").write_text("star,ra,dec,parallax,parallax_error\n7,10.0001,0,-9.9,-9.9\n8,20,0,0.5,0.001\n")

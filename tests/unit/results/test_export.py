@@ -153,3 +153,13 @@ def test_what_killed_runs_have_left_is_swept(tmp_path):
     os.utime(old, (time.time() - 3600,) * 2)
     export.write_all(result, tmp_path / "out")
     assert names(tmp_path) == {"out", young.name}
+
+
+def test_metadata_that_a_file_does_not_hold_are_named(tmp_path):
+    table = Table({"parallax": [1.0]}, meta={"Parallax_Zero_Point": "applied", "zero_point_error": {}, "HIST": 1})
+    assert export.lost_metadata(table, tmp_path / "a.ecsv") == ""
+    for ending in ("csv", "fits", "vot"):
+        said = export.lost_metadata(table, tmp_path / f"a.{ending}")
+        assert said.startswith("only .ecsv keeps what the table says of its Parallax_Zero_Point and zero_point_error")
+        assert said.endswith(f"fit a.{ending} with --parallax-zero-point applied")
+    assert export.lost_metadata(Table({"a": [1]}, meta={"HIST": 1}), tmp_path / "a.csv") == ""
