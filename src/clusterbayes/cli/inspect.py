@@ -91,23 +91,25 @@ def _document(photometry: Photometry) -> dict[str, Any]:
     }
 
 
-def dry_run(photometry: Photometry, fitting: dict[str, Any], plot: Path) -> None:
+def dry_run(photometry: Photometry, control: Photometry | None, fitting: dict[str, Any], plot: Path) -> None:
     """Say and draw what a fit would use.
 
     Parameters
     ----------
     photometry : Photometry
         As it was read.
+    control : Photometry, optional
+        The control field, as it was read.
     fitting : dict
         The fit's options; centre, radius and limits are looked at.
     plot : Path
         Where to draw.
     """
+    from clusterbayes.inference.assembling import ingest
     from clusterbayes.inference.selecting import select
 
-    chosen, control = photometry, None
-    if fitting["center"] is not None:
-        chosen, control = photometry.split(fitting["center"], fitting["radius"])
+    where = "beyond 1.5 radii" if control is None else f"of the {control.source}"
+    chosen, control = ingest(photometry, control, fitting["center"], fitting["radius"])
     limits = (fitting["mag_limit"], fitting["completeness"], fitting["max_error"])
     chosen, control, selection, notes = select(chosen, control, *limits)
     _show(photometry, chosen, plot)
@@ -116,7 +118,7 @@ def dry_run(photometry: Photometry, fitting: dict[str, Any], plot: Path) -> None
         if note not in photometry.notes:
             console.print(f"  note: {note}", markup=False, soft_wrap=True)
     if control is not None:
-        console.print(f"  field: {control.n_star} stars beyond 1.5 radii", markup=False)
+        console.print(f"  field: {control.n_star} stars {where}", markup=False, soft_wrap=True)
     console.print("Nothing was fitted.", markup=False)
 
 

@@ -65,22 +65,26 @@ class Request:
         from clusterbayes.cli.inspect import dry_run
 
         photometry = self.photometry()
-        dry_run(photometry, self.options(photometry), plot)
+        dry_run(photometry, self._control(photometry), self.options(photometry), plot)
+
+    def _control(self, photometry: Photometry) -> Photometry | None:
+        """Read the control field, if there is one, as the photometry was read and cut."""
+        from clusterbayes.photometry import Photometry
+
+        if self.control is None:
+            return None
+        reading = {**self.reading, "observables": photometry.observables}
+        return self.cut(Photometry.read(self.control, source=f"control field {self.control}", **reading))
 
     def run(self, photometry: Photometry, progress: Progress, stop: Stop, checkpoint: Path) -> FitResult:
         """Fit, or go on from the checkpoint."""
         from clusterbayes.inference.fit import fit_cluster
         from clusterbayes.inference.sampler import SamplingOptions
-        from clusterbayes.photometry import Photometry
 
-        control = None
-        if self.control is not None:
-            reading = {**self.reading, "observables": photometry.observables}
-            control = self.cut(Photometry.read(self.control, source=f"control field {self.control}", **reading))
         options = SamplingOptions(**self.sampling)
         return fit_cluster(
             photometry,
-            control=control,
+            control=self._control(photometry),
             sampling=options,
             progress=progress,
             cancel=stop.wanted,

@@ -68,6 +68,18 @@ def test_a_dry_run_needs_no_folder_and_draws_here(run, export, tmp_path):
     assert {entry.name for entry in tmp_path.iterdir()} == {"export.csv", "export_dry_run.png"}
 
 
+def test_a_dry_run_counts_the_control_field_inside_the_limits(run, tmp_path):
+    rows = "".join(f"s{k},{12 + k / 10},0.01,{11.5 + k / 11},0.01\n" for k in range(60))
+    for name in ("t.csv", "field.csv"):
+        (tmp_path / name).write_text("id,B,B_error,V,V_error\n" + rows)
+    code, out, _ = run("fit", "t.csv", "--dry-run", "--mag-limit", "B=16.05", "--control", "field.csv")
+    assert code == 0
+    assert "41 of 60 rows used" in out
+    assert "  field: 41 stars of the control field field.csv" in out
+    (tmp_path / "field.csv").write_text("id,B,B_error\n" + "".join(f"s{k},{12 + k / 10},0.01\n" for k in range(60)))
+    assert run("fit", "t.csv", "--dry-run", "--control", "field.csv")[0] == 2
+
+
 def test_a_fit_needs_a_folder(run, export, tmp_path):
     code, _, err = run("fit", export)
     assert (code, "the results need a folder" in err, "--out DIR" in err) == (2, True, True)
