@@ -17,12 +17,7 @@ from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from clusterbayes.errors import InputError
-from clusterbayes.photometry.astrometry import (
-    CORRECTED_PARALLAX,
-    numbers,
-    read_parallaxes,
-    read_proper_motions,
-)
+from clusterbayes.photometry.astrometry import CORRECTED_PARALLAX, numbers, read_parallaxes, read_proper_motions
 from clusterbayes.photometry.columns import recognise
 from clusterbayes.photometry.sky import positions, separation
 from clusterbayes.results.derived import mean_direction
