@@ -1,7 +1,7 @@
 """Measure batches: simulated clusters of realistic sizes on one and on two workers, and a catalogue that is parted.
 
 Sizes are those of open-cluster catalogues (lognormal, median 61 and mean 126 members), with half as many field stars.
-All clusters are fitted on two workers, some of them once more on one. Both runs go on where they were if the script is
+All clusters are fitted on two workers with default settings, some of them once more on one. Both runs go on where they were if the script is
 stopped and run again with the same options; the wall time is then the sum of what was spent. The efficiency is
 
     E = (time of the compared jobs on one worker / their time on two) · (time of all jobs / (2 · wall time))
@@ -176,7 +176,7 @@ def main() -> None:
     else:
         load = os.getloadavg()
         reference = simulate(words.work / "tables", words.clusters, words.seed)
-        common = {"model_error": "none"} | dict(text.split("=", 1) for text in words.set)
+        common = dict(text.split("=", 1) for text in words.set)
         jobs = jobs_from_folder(words.work / "tables", common=common)[: words.clusters]
         two, wall, summary = run(jobs, words.work / "two", 2)
         write_report(summary, read_reference(reference))
