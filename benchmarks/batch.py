@@ -1,8 +1,9 @@
 """Measure batches: simulated clusters of realistic sizes on one and on two workers, and a catalogue that is parted.
 
 Sizes are those of open-cluster catalogues (lognormal, median 61 and mean 126 members), with half as many field stars.
-All clusters are fitted on two workers with default settings, some of them once more on one. Both runs go on where they were if the script is
-stopped and run again with the same options; the wall time is then the sum of what was spent. The efficiency is
+All clusters are fitted on two workers with default settings, some of them once more on one. Both runs go on where they
+were if the script is stopped and run again with the same options; the wall time is then the sum of what was spent. The
+efficiency is
 
     E = (time of the compared jobs on one worker / their time on two) · (time of all jobs / (2 · wall time))
 
@@ -53,8 +54,8 @@ def simulate(folder: Path, n_cluster: int, seed: int) -> Path:
         rng = np.random.default_rng([seed, number])
         n_member = int(np.clip(rng.lognormal(np.log(MEDIAN), spread), SMALLEST, LARGEST))
         values = {
-            "log_age": rng.uniform(7.5, 9.7), "mh": rng.normal(0.0, 0.15), "dist_mod": rng.uniform(8.0, 12.0),
-            "a_v": rng.uniform(0.1, 1.5),
+            "log_age": rng.uniform(7.5, 9.7), "mh": np.clip(rng.normal(0.0, 0.15), -0.4, 0.25),
+            "dist_mod": rng.uniform(8.0, 12.0), "a_v": rng.uniform(0.1, 1.5),
         }  # fmt: skip
         name = f"sim_{number:04d}"
         truth.append((name, n_member, *(round(values[column], 4) for column in columns)))
