@@ -7,6 +7,7 @@ import pytest
 from unit.inference.toys import GaussianModel, correlated
 from unit.model.mocks import TRUTH, make_model, mock_table
 
+from clusterbayes.inference import search
 from clusterbayes.inference.field import FieldLearner
 from clusterbayes.inference.search import Mode, climb, curvature, find_modes, normal_posterior, scan
 
@@ -97,3 +98,19 @@ class TestMock:
         p = found.member_probability(model.parameters.from_normal(best.z[None]))[0]
         assert np.mean(p[table["is_member"]]) > 0.8
         assert np.mean(p[~table["is_member"]]) < 0.6
+
+    def test_neighbours_where_stars_are_few(self, monkeypatch):
+        """Fourteen members with small errors make several summits, and the best of them does not hold the most mass."""
+        model = make_model(mock_table(14, 6, seed=2), fixed=FIXED)
+        found, modes = find_modes(model, FieldLearner(model, None, 1), n_start=4, n_keep=2)
+        for mode in modes:
+            steps = 0.5 * np.sqrt(np.diag(mode.covariance))
+            around = normal_posterior(found, mode.z + np.concatenate([np.diag(steps), -np.diag(steps)]))
+            assert around.max() < mode.log_prob + 0.3
+        ages = model.parameters.from_normal(np.array([mode.z for mode in modes]))[:, 0]
+        monkeypatch.setattr(search, "_N_SCATTER", (0, 0))
+        _, unscattered = find_modes(model, FieldLearner(model, None, 1), n_start=4, n_keep=2)
+        masses = [np.logaddexp.reduce([mode.log_weight for mode in each]) for each in (modes, unscattered)]
+        assert len(modes) > len(unscattered)
+        assert np.ptp(ages) > 0.02
+        assert masses[0] > masses[1] + 1.0
