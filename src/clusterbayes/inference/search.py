@@ -1,10 +1,11 @@
 """Where the posterior is: a scan of the grid, climbs with shrinking errors, then a Gaussian picture of each mode.
 
 Nobody gives a start. The likelihood, with its errors widened so that it is smooth, is scanned over age, metallicity,
-distance and extinction. The best distinct points climb while the widening shrinks, and the field density is learned
-anew at each step where it comes from the sample. The best summits climb the full posterior in all parameters, and so do
-points scattered about the best of them, as wide as the posterior with widened errors is; each different summit gets a
-covariance from its curvature and a weight from its height and volume.
+distance and extinction; parallaxes are widened by as much as distances are. The best distinct points climb while the
+widening shrinks, and the field density is learned anew at each step where it comes from the sample. The best summits
+climb the full posterior in all parameters, and so do points scattered about the best of them, as wide as the posterior
+with widened errors is; each different summit gets a covariance from its curvature and a weight from its height and
+volume.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _HELD = {"outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 4.0, "bi
 _FREE = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")  # parameters of the first climbs
 _MAX_TURNS = 6
 _SETTLED = 0.004
+_MAG = 0.2 * np.log(10.0)  # share of a distance, and of a parallax, that a magnitude is
 _WINDOW = 15.0  # modes lower than this below the highest are dropped
 _MOST_MODES = 8
 _SCATTER_FLOOR = 0.03  # mag, widening under which neighbouring summits are one
@@ -164,7 +166,7 @@ def _scattered(model: ClusterModel, z: np.ndarray) -> list[np.ndarray]:
     wide = _widened(full, _SCATTER_FLOOR, _FREE, summit["member_frac"])
     if not wide.names:
         return []
-    soft = model.coarse().with_parameters(wide)
+    soft = model.coarse().with_parameters(wide).with_wider_parallaxes(_MAG * _SCATTER_FLOOR)
     middle, _ = climb(soft, wide.to_normal(wide.pack(summit))[0], max_steps=40)
     n = int(np.clip(_SCATTER_STARS / model.n_point, *_N_SCATTER))
     normal = np.random.default_rng(_SCATTER_SEED).normal(size=(n, len(wide.names)))
@@ -218,6 +220,7 @@ def scan(
         _few_stars(model)
         .coarse(thin=3, nodes=(0.1, 0.8, 1.0))
         .with_parameters(_widened(parameters, _SCAN_FLOOR, _FREE[:4], member_frac))
+        .with_wider_parallaxes(_MAG * _SCAN_FLOOR)
     )
     names = _FREE[:4]
     axes = [_axis(parameters, name) for name in names]
@@ -282,14 +285,15 @@ def _first_climb(
     for floor in _SHRINKING:
         reduced = _widened(full, floor, _FREE, member_frac)
         rough = rough.with_parameters(reduced)
+        soft = rough.with_wider_parallaxes(_MAG * floor)
         theta = reduced.pack({name: values[name] for name in reduced.names})
-        p_member = rough.member_probability(theta)[0]
+        p_member = soft.member_probability(theta)[0]
         member_frac = float(np.clip(p_member.mean(), 0.3, 0.95))  # never so low that the cluster is given up early
         density = learner.density(p_member)
-        rough = rough.with_field(density)
-        z, height = climb(rough, reduced.to_normal(theta)[0], max_steps=15)
+        rough, soft = rough.with_field(density), soft.with_field(density)
+        z, height = climb(soft, reduced.to_normal(theta)[0], max_steps=15)
         values = {name: float(v[0]) for name, v in reduced.unpack(reduced.from_normal(z[None, :])).items()}
-    p_member = rough.member_probability(reduced.from_normal(z[None, :]))[0]
+    p_member = soft.member_probability(reduced.from_normal(z[None, :]))[0]
     values["member_frac"] = float(np.clip(p_member.mean(), 0.02, 0.98))
     return model.with_field(learner.density(p_member)), values, height
 
@@ -343,6 +347,7 @@ def _quick_climbs(
     names = _FREE[:4]
     quick = _few_stars(model).coarse(thin=3, nodes=(0.1, 0.8, 1.0))
     quick = quick.with_parameters(_widened(model.parameters, _QUICK_FLOOR, names, member_frac))
+    quick = quick.with_wider_parallaxes(_MAG * _QUICK_FLOOR)
 
     def one(start: np.ndarray) -> tuple[np.ndarray, float]:
         theta = quick.parameters.pack(dict(zip(names, start, strict=True)))

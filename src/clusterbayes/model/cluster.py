@@ -192,6 +192,16 @@ class ClusterModel:
         other.parameters = parameters
         return other
 
+    def with_wider_parallaxes(self, share: float) -> ClusterModel:
+        """Return the same model with parallax errors that are wider by a share of the parallaxes."""
+        other = copy(self)
+        stars, points = (
+            each._replace(parallax_error=np.hypot(each.parallax_error, share * each.parallax))
+            for each in (self._stars, self._points)
+        )
+        other._stars, other._points = stars, stars if self.cells is None else points
+        return other
+
     def with_threads(self, n_threads: int) -> ClusterModel:
         """Return the same model, evaluated in another number of threads."""
         other = copy(self)

@@ -114,3 +114,15 @@ class TestMock:
         assert len(modes) > len(unscattered)
         assert np.ptp(ages) > 0.02
         assert masses[0] > masses[1] + 1.0
+
+    @pytest.mark.parametrize("seed", [6, 7])
+    def test_scan_sees_parallaxes_that_fall_between_its_steps(self, seed, monkeypatch):
+        """Parallaxes know the distance to a tenth of a step; at the two next distances each is many errors off."""
+        table = mock_table(20, 12, truth=TRUTH | {"dist_mod": 8.38, "log_age": 8.3}, seed=seed, parallax=True)
+        model = make_model(table, fixed=FIXED)
+        flat = model.with_field(FieldLearner(model, None, 1).initial())
+        best = scan(flat)[0][0]
+        monkeypatch.setattr(search, "_MAG", 0.0)
+        narrow = scan(flat)[0][0]
+        assert abs(best[2] - 8.38) < 0.3
+        assert abs(narrow[2] - 8.38) > 2.0
