@@ -124,7 +124,8 @@ def _compare_class(fit: FitResult, path: Path, out: Path | None, as_json: bool) 
     from clusterbayes.results.export import json_text, write_table
 
     table = compare_class(fit, path)
-    placed, refused = (table[keep] for keep in (table["level"] >= 0, ~(table["level"] >= 0)))
+    known = table["level"] >= 0
+    placed, refused = table[known], table[~known]
     inside = int((placed["level"] <= 0.9).sum())
     if out is not None:
         write_table(table, out)

@@ -379,12 +379,9 @@ def fit(
     )
     if (center is None) != (radius is None):
         raise SettingsError("--center and --radius belong together", remedy="give both, or neither")
-    if folder is None:
+    if folder is None or dry_run:
         stem = (table or Path(str(example))).name.partition(".")[0]
-        request.describe(Path(f"{stem}_dry_run.png"))
-        return
-    if dry_run:
-        request.describe(folder.with_name(f"{folder.name}.cmd.png"))
+        request.describe(Path(f"{stem}_dry_run.png") if folder is None else folder.with_name(f"{folder.name}.cmd.png"))
         return
     title = name or example or (table.stem if table else "")
     record = {"name": title, "creator_id": creator_id}

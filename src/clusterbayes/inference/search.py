@@ -36,7 +36,7 @@ _HELD = {"outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 4.0, "bi
 _FREE = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")  # parameters of the first climbs
 _MAX_TURNS = 6
 _SETTLED = 0.004
-_MAG = 0.2 * np.log(10.0)  # share of a distance, and of a parallax, that a magnitude is
+_PARALLAX_PER_MAG = 0.2 * np.log(10.0)  # share of a parallax (or distance) that a mag of distance modulus is
 _WINDOW = 15.0  # modes lower than this below the highest are dropped
 _MOST_MODES = 8
 _SCATTER_FLOOR = 0.03  # mag, widening under which neighbouring summits are one
@@ -156,7 +156,7 @@ def _described(model: ClusterModel, z: np.ndarray, height: float) -> Mode:
 
 
 def _scattered(model: ClusterModel, z: np.ndarray) -> list[np.ndarray]:
-    """Points about a summit from which climbs may end on others.
+    """Return points (n_dim,) about a summit z (n_dim,) from which climbs may end on others.
 
     Where stars are few and errors small, each star that comes to lie beside the isochrone makes a summit of its own.
     With wider errors they are one, and draws from it stand on the slopes of all.
@@ -166,7 +166,7 @@ def _scattered(model: ClusterModel, z: np.ndarray) -> list[np.ndarray]:
     wide = _widened(full, _SCATTER_FLOOR, _FREE, summit["member_frac"])
     if not wide.names:
         return []
-    soft = model.coarse().with_parameters(wide).with_wider_parallaxes(_MAG * _SCATTER_FLOOR)
+    soft = model.coarse().with_parameters(wide).with_wider_parallaxes(_PARALLAX_PER_MAG * _SCATTER_FLOOR)
     middle, _ = climb(soft, wide.to_normal(wide.pack(summit))[0], max_steps=40)
     n = int(np.clip(_SCATTER_STARS / model.n_point, *_N_SCATTER))
     normal = np.random.default_rng(_SCATTER_SEED).normal(size=(n, len(wide.names)))
@@ -180,14 +180,13 @@ def _scattered(model: ClusterModel, z: np.ndarray) -> list[np.ndarray]:
 
 
 def _apart(model: ClusterModel, ends: list[tuple[np.ndarray, float]]) -> list[tuple[np.ndarray, float]]:
-    """Different summits among the ends of climbs, best first, as many as are worth describing."""
+    """Choose different summits among ends of climbs, z (n_dim,) and log posterior: best first, none hopelessly low."""
     ends = sorted(ends, key=lambda end: -end[1])
     chosen: list[tuple[np.ndarray, float]] = []
     for z, height in ends:
-        near = height < ends[0][1] - _WINDOW or any(_separation(model, z, other) < 1.0 for other, _ in chosen)
-        if not near and len(chosen) < _MOST_MODES:
+        if height > ends[0][1] - _WINDOW and all(_separation(model, z, other) > 1.0 for other, _ in chosen):
             chosen.append((z, height))
-    return chosen
+    return chosen[:_MOST_MODES]
 
 
 def _different(summits: list, n: int) -> list:
@@ -220,7 +219,7 @@ def scan(
         _few_stars(model)
         .coarse(thin=3, nodes=(0.1, 0.8, 1.0))
         .with_parameters(_widened(parameters, _SCAN_FLOOR, _FREE[:4], member_frac))
-        .with_wider_parallaxes(_MAG * _SCAN_FLOOR)
+        .with_wider_parallaxes(_PARALLAX_PER_MAG * _SCAN_FLOOR)
     )
     names = _FREE[:4]
     axes = [_axis(parameters, name) for name in names]
@@ -285,7 +284,7 @@ def _first_climb(
     for floor in _SHRINKING:
         reduced = _widened(full, floor, _FREE, member_frac)
         rough = rough.with_parameters(reduced)
-        soft = rough.with_wider_parallaxes(_MAG * floor)
+        soft = rough.with_wider_parallaxes(_PARALLAX_PER_MAG * floor)
         theta = reduced.pack({name: values[name] for name in reduced.names})
         p_member = soft.member_probability(theta)[0]
         member_frac = float(np.clip(p_member.mean(), 0.3, 0.95))  # never so low that the cluster is given up early
@@ -347,7 +346,7 @@ def _quick_climbs(
     names = _FREE[:4]
     quick = _few_stars(model).coarse(thin=3, nodes=(0.1, 0.8, 1.0))
     quick = quick.with_parameters(_widened(model.parameters, _QUICK_FLOOR, names, member_frac))
-    quick = quick.with_wider_parallaxes(_MAG * _QUICK_FLOOR)
+    quick = quick.with_wider_parallaxes(_PARALLAX_PER_MAG * _QUICK_FLOOR)
 
     def one(start: np.ndarray) -> tuple[np.ndarray, float]:
         theta = quick.parameters.pack(dict(zip(names, start, strict=True)))

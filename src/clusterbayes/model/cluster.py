@@ -193,13 +193,14 @@ class ClusterModel:
         return other
 
     def with_wider_parallaxes(self, share: float) -> ClusterModel:
-        """Return the same model with parallax errors that are wider by a share of the parallaxes."""
+        """Return the same model with parallax errors widened in quadrature by a share (no unit) of each parallax."""
+
+        def widened(stars: kernels.Stars) -> kernels.Stars:
+            return stars._replace(parallax_error=np.hypot(stars.parallax_error, share * stars.parallax))
+
         other = copy(self)
-        stars, points = (
-            each._replace(parallax_error=np.hypot(each.parallax_error, share * each.parallax))
-            for each in (self._stars, self._points)
-        )
-        other._stars, other._points = stars, stars if self.cells is None else points
+        other._stars = widened(self._stars)
+        other._points = other._stars if self.cells is None else widened(self._points)
         return other
 
     def with_threads(self, n_threads: int) -> ClusterModel:

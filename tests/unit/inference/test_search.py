@@ -122,7 +122,7 @@ class TestMock:
         model = make_model(table, fixed=FIXED)
         flat = model.with_field(FieldLearner(model, None, 1).initial())
         best = scan(flat)[0][0]
-        monkeypatch.setattr(search, "_MAG", 0.0)
+        monkeypatch.setattr(search, "_PARALLAX_PER_MAG", 0.0)
         narrow = scan(flat)[0][0]
         assert abs(best[2] - 8.38) < 0.3
         assert abs(narrow[2] - 8.38) > 2.0
