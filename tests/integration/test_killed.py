@@ -75,11 +75,12 @@ def test_killed_at_random_moments(processes, unbroken, tmp_path):
         if process.is_alive():
             process.kill()
             process.join()
+        if not out.exists():  # a kill that comes when the result is written comes too late to count
             assert process.exitcode == -signal.SIGKILL
             kills += 1
             found.append(stage(checkpoint))
             continue
-        assert process.exitcode == 0
+        assert process.exitcode in (0, -signal.SIGKILL)
         finished += 1
         assert killed.numbers(out) == expected
         assert stage(checkpoint) == "chain"
