@@ -121,7 +121,7 @@ def derive(
 
     [bold]Examples[/]
 
-    [cyan]clusterbayes derive mycluster --center 119.52,-60.75[/]
+    [cyan]clusterbayes derive ruprecht147 --center 289.07,-16.46[/]
 
     [cyan]clusterbayes derive mycluster --json[/]
     """

@@ -48,9 +48,9 @@ def fetch(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch a cluster's stars and those of the field around it, ready to be fitted.
+    r"""Fetch a cluster's stars and those of the field around it, ready to be fitted.
 
-    Needs astroquery: pip install 'clusterbayes[fetch]'. A fit never needs the network.
+    Needs astroquery: pip install 'clusterbayes\[fetch]'. A fit never needs the network.
 
     [bold]Examples[/]
 
