@@ -75,7 +75,7 @@ def test_killed_at_random_moments(processes, unbroken, tmp_path):
         if process.is_alive():
             process.kill()
             process.join()
-        if not out.exists():  # a kill that comes when the result is written comes too late to count
+        if not out.exists():  # a kill after that came too late to count
             assert process.exitcode == -signal.SIGKILL
             kills += 1
             found.append(stage(checkpoint))
