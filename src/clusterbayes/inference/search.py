@@ -307,18 +307,23 @@ def _complete(parameters: ParameterSet, values: dict[str, float]) -> np.ndarray:
 
 
 def _settle(model: ClusterModel, learner: FieldLearner, z: np.ndarray) -> tuple[ClusterModel, np.ndarray, float]:
-    """Climb the full posterior, learning the field in turns until the member fraction settles."""
+    """Climb the full posterior, learning the field in turns until the member fraction settles.
+
+    With few stars it may go back and forth between two pictures of the field for ever; the higher one is taken then.
+    """
+    turns: list[tuple[ClusterModel, np.ndarray, float]] = []
     last = -1.0
-    for _ in range(_MAX_TURNS):
+    while len(turns) < _MAX_TURNS:
         z, height = climb(model, z, max_steps=40)
+        turns.append((model, z, height))
         if not learner.learns:
-            break
+            return turns[-1]
         p_member = model.member_probability(model.parameters.from_normal(z[None, :]))[0]
         if abs(p_member.mean() - last) < _SETTLED:
-            break
+            return turns[-1]
         last = float(p_member.mean())
         model = model.with_field(learner.density(p_member))
-    return model, z, height
+    return max(turns, key=lambda turn: turn[2])
 
 
 def _separation(model: ClusterModel, z: np.ndarray, other: np.ndarray) -> float:

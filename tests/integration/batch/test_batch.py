@@ -158,7 +158,7 @@ def test_a_scheduler_and_workers_elsewhere_may_die(tmp_path, processes):
     def scheduler(number):
         file = tmp_path / f"scheduler{number}.json"
         process = dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file)
-        until(file.exists)
+        until(lambda: file.exists() and file.read_text().rstrip().endswith("}"))  # it appears before it is whole
         address = re.search(r"tcp://[\d.:]+", file.read_text()).group()
         workers = [dask("worker", address, "--nthreads", "1", "--no-dashboard") for _ in range(2)]
         return process, address, workers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from unit.inference.toys import GaussianModel, correlated
@@ -126,3 +128,29 @@ class TestMock:
         narrow = scan(flat)[0][0]
         assert abs(best[2] - 8.38) < 0.3
         assert abs(narrow[2] - 8.38) > 2.0
+
+
+@pytest.mark.parametrize(("shares", "kept"), [([0.4, 0.6, 0.4, 0.6, 0.4, 0.6], 2), ([0.4, 0.6, 0.5, 0.5], 3)])
+def test_field_that_does_not_settle(shares, kept, monkeypatch):
+    """Turns end when the share of members does, with the last picture; if it never does, with the highest."""
+    heights = [91.6, 99.2, 99.5, 99.1, 91.5, 99.0]
+    turns = iter(range(6))
+    teller = SimpleNamespace(learns=True, density=lambda p_member: p_member)
+
+    class Turn(SimpleNamespace):
+        parameters = SimpleNamespace(from_normal=lambda z: z)
+
+        def member_probability(self, theta):
+            return np.full((1, 5), shares[int(theta[0, 0])])
+
+        def with_field(self, density):
+            return Turn(field=density[0])
+
+    def counted(model, z, *, max_steps):
+        turn = next(turns)
+        return np.array([float(turn)]), heights[turn]
+
+    monkeypatch.setattr(search, "climb", counted)
+    model, z, height = search._settle(Turn(field=None), teller, np.zeros(1))
+    assert (z[0], height) == (kept, heights[kept])
+    assert model.field == shares[kept - 1]
