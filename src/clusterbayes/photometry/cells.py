@@ -20,6 +20,7 @@ __all__ = ["as_numbers", "as_text", "is_text"]
 # Beyond this, a float cannot hold every integer.
 _LARGEST_EXACT = 2.0**53
 
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _WHOLE_AS_FLOAT = re.compile(r"\d+\.0*")
 
 
@@ -88,6 +89,10 @@ def _numbers_from_text(text: NDArray[np.str_], name: str, source: str) -> NDArra
                 float(text[row])
             except ValueError:
                 remedy = "correct the cell, or leave it empty if the value is missing"
+                if _DECIMAL_COMMA.fullmatch(str(text[row])):
+                    remedy = (
+                        "write numbers with a decimal point, not a comma (spreadsheets ask for it when they export)"
+                    )
                 raise InputError(
                     "not a number", source, name, int(row), repr(str(text[row])), "a number", remedy
                 ) from None

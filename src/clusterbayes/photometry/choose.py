@@ -13,6 +13,7 @@ import numpy as np
 
 from clusterbayes.bands import Observable, observable_matrix, parse_observable
 from clusterbayes.errors import BandError, InputError, close_matches
+from clusterbayes.photometry.columns import in_capitals
 from clusterbayes.photometry.measure import Measurer
 
 __all__ = ["choose_observables"]
@@ -173,6 +174,10 @@ def _nothing_usable(measurer: Measurer) -> InputError:
     known = measurer.columns.observables
     names = ", ".join(list(measurer.table.keys())[:12])
     mapping = "map columns to bands, e.g. --map mymag=V --map e_mymag=V_error"
+    meant = in_capitals(set(measurer.table.keys()) - measurer.columns.read_as.keys())
+    if meant:
+        meant_so = " ".join(f"--map {name}={meant[name]}" for name in measurer.table.keys() if name in meant)
+        mapping = f"bands are written in capitals; if these are such, say {meant_so}"
     without = [name for name, observable in known.items() if not measurer.has_error(observable)]
     if not known:
         problem = f"no column was recognised as a magnitude (the columns are {names})"

@@ -15,7 +15,7 @@ from clusterbayes.bands import BANDS, Observable, parse_observable
 from clusterbayes.errors import BandError, InputError, close_matches
 from clusterbayes.photometry.gaia import ARCHIVE_COLOURS, ARCHIVE_MAGNITUDES, SIGNAL_TO_NOISE
 
-__all__ = ["RIGHT_ASCENSION", "ROLES", "Columns", "identifying", "recognise"]
+__all__ = ["RIGHT_ASCENSION", "ROLES", "Columns", "identifying", "in_capitals", "recognise"]
 
 # Roles of a right-ascension column, in the order of preference.
 RIGHT_ASCENSION = ("ra", "ra_degs", "ra_hours")
@@ -315,6 +315,23 @@ def _settle(
     archive_names = {**ARCHIVE_MAGNITUDES, **ARCHIVE_COLOURS}
     archive = frozenset(name for name, column in values.items() if column.strip().lower() in archive_names)
     return Columns(observables, values, errors, snr, roles, archive, two_mass, tuple(notes))
+
+
+def in_capitals(names: Iterable[str]) -> dict[str, str]:
+    """Return what columns would be read as if their bands were written in capitals: {"e_vmag": "V_error"}.
+
+    A guess for messages. Lower-case letters are other bands to some (SDSS, Strömgren), so nothing is read this way.
+    """
+    found = {}
+    for name in names:
+        lower = name.strip().lower()
+        matches = (pattern.fullmatch(lower) for pattern in (_ERROR_PREFIX, _ERROR_SUFFIX))
+        of_error = next((match.group(1) for match in matches if match), None)
+        bare = _MAG_AFFIX.fullmatch(of_error or lower)
+        observable = _parsed(bare.group(1).upper()) if bare else None
+        if observable is not None:
+            found[name] = f"{observable.name}_error" if of_error else observable.name
+    return found
 
 
 def identifying(names: Sequence[str], mapped: Mapping[str, str]) -> frozenset[str]:

@@ -27,6 +27,7 @@ MISSING = ("", "nan", "null", "none", "--", "-", "n/a", "na", "inf", "-inf", "in
 _META_LINE = re.compile(r"#\s*([A-Za-z_][\w ]{0,80}?)\s*[:=]\s*(.+)")
 _DELIMITERS = (",", "\t", ";", "|")
 _TAB = "\x01"  # stands for a tab, but is no white space
+_NO_HEADER = "put the column names into the first line, e.g. id,V,V_error,B-V,B-V_error"
 _LONGEST_HEADER = 200_000  # characters; no table has a longer one
 
 
@@ -70,7 +71,7 @@ def read_delimited(text: str, text_columns: Callable[[Iterable[str]], list[str]]
     try:
         table = _parse(header, body, delimiter, [name for name in names if snake_case(name) not in skipped])
     except ascii_io.InconsistentTableError:
-        _refuse_uneven(body, delimiter, len(names), first_line)
+        _refuse_uneven(body, delimiter, names, first_line)
         raise
     for name in wanted:
         _keep_text(table, name, cells.pop(name))
@@ -160,7 +161,7 @@ def _split_preamble(text: str) -> tuple[int, str, dict[str, str]]:
     if last_comment:
         return position, last_comment.lstrip("# "), meta
     line_number = 1 + text.count("\n", 0, position)
-    raise InputError("there is no header line", remedy="put the column names into the first line", line=line_number)
+    raise InputError("there is no header line", remedy=_NO_HEADER, line=line_number)
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
@@ -213,7 +214,7 @@ def _parse(header: str, body: str, delimiter: str, names: list[str]) -> Table:
     )
 
 
-def _refuse_uneven(body: str, delimiter: str, n_column: int, first_line: int) -> None:
+def _refuse_uneven(body: str, delimiter: str, names: list[str], first_line: int) -> None:
     """Raise an error about the first line that has more cells than the header, or fewer where they can't be empty."""
     rows = csv.reader(_quoted_lines(body), delimiter=delimiter, skipinitialspace=True)
     seen = -1
@@ -223,12 +224,21 @@ def _refuse_uneven(body: str, delimiter: str, n_column: int, first_line: int) ->
         except (StopIteration, csv.Error):
             return
         seen += bool(cells)
-        if len(cells) > n_column or (delimiter == " " and cells and len(cells) < n_column):
+        if len(cells) > len(names) or (delimiter == " " and cells and len(cells) < len(names)):
             raise InputError(
-                f"this line has {len(cells)} cells, the header {n_column}",
+                f"this line has {len(cells)} cells, the header ({delimiter.join(names)[:80]}) {len(names)}",
                 row=seen, line=first_line + rows.line_num - 1, value=delimiter.join(cells)[:80],
-                remedy="put cells that hold the separator into quotes, or remove what is too much",
+                remedy=_even_remedy(cells, delimiter, len(names), seen),
             )  # fmt: skip
+
+
+def _even_remedy(cells: list[str], delimiter: str, n_column: int, row: int) -> str:
+    """Say what to do about a line of too many or too few cells: what is most often the matter with such lines."""
+    if delimiter == "," and len(cells) > n_column and all(cell.lstrip("+-").isdigit() for cell in cells[1:]):
+        return "if decimal commas have split the numbers, write decimal points, or separate the cells by ';'"
+    if row == 0 and not _all_numbers(delimiter.join(cells)):
+        return "the first line that is no comment has to name the columns: remove a title, or begin it with #"
+    return "put cells that hold the separator into quotes, or remove what is too much"
 
 
 def _cells(body: str, index: int, delimiter: str) -> NDArray[np.str_]:

@@ -179,10 +179,13 @@ def resolve_place(text: str) -> tuple[float, float]:
     try:
         place = SkyCoord.from_name(text)
     except (NameResolveError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"the name was not resolved ({reason})", value=text, remedy="check the spelling, or give RA,DEC in degrees"
-        ) from error
+        if str(error).startswith("Unable to find coordinates"):
+            problem, remedy = "nobody knows this name", "check the spelling, or give RA,DEC in degrees"
+        else:
+            reason = " ".join(str(error).split())[:200]
+            problem = f"the service that knows where names are (Sesame) gave no answer ({reason})"
+            remedy = "check the connection, or give RA,DEC in degrees"
+        raise InputError(problem, value=text, remedy=remedy) from error
     return float(place.ra.deg), float(place.dec.deg)
 
 

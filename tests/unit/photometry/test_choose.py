@@ -69,6 +69,11 @@ def test_j_beside_ks_is_2mass_when_named_too():
         (with_errors("B_V", "V_I"), "B-V,V-I", "nothing about distance"),
         (["a", "b"], None, "no column was recognised.*the columns are a, b"),
         (with_errors("V", "G"), None, "only one usable band"),
+        (
+            ["star", "v", "e_v", "bmag", "b-v"],
+            None,
+            "bands are written in capitals.*--map v=V --map e_v=V_error --map bmag=B --map b-v=B-V",
+        ),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(names, wanted, message):

@@ -113,10 +113,18 @@ def test_every_catalogue_has_columns_that_the_readers_know(server, catalog):
 def test_names_are_resolved(server):
     assert resolve_place("NGC 3766") == pytest.approx((174.061, -61.616))
     assert resolve_place("174.06, -61.61") == (174.06, -61.61)
-    with pytest.raises(InputError, match="not resolved.*RA,DEC in degrees"):
+    with pytest.raises(InputError, match="NGC 0000: nobody knows this name.*spelling, or give RA,DEC in degrees"):
         resolve_place("NGC 0000")
     with pytest.raises(SettingsError, match="direction"):
         resolve_place("400,10")
+
+
+def test_a_name_that_nobody_can_be_asked_about():
+    with (
+        sesame_url.set(["http://127.0.0.1:1/"]),
+        pytest.raises(InputError, match="gave no answer.*connection, or give RA"),
+    ):
+        resolve_place("NGC 3766")
 
 
 def test_answers_that_are_no_table(server):
