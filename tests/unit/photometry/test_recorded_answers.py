@@ -1,4 +1,4 @@
-"""Answers that the archives gave, as astroquery and astropy carry them in their own tests, are read as they are."""
+"""Answers of the archives that astroquery, astropy and pyvo carry in their own tests are read as they are."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from clusterbayes.photometry.fetch import CATALOGS, Catalog, Region, fetch, reso
 SIRIUS = (101.287155, -16.716116)
 
 
-def recorded(name):
-    """Return a file among the tests of the installed astroquery."""
+def recorded(name, package="astroquery"):
+    """Return a file among the tests of the installed astroquery, or of pyvo, which it needs."""
     pytest.importorskip("astroquery", reason="astroquery, the extra 'fetch', is not installed")
-    path = files("astroquery") / name
+    path = files(package) / name
     if not path.is_file():
-        pytest.skip(f"this version of astroquery has no {name}")
+        pytest.skip(f"this version of {package} has no {name}")
     return path
 
 
@@ -97,6 +97,27 @@ def test_an_answer_of_vizier_through_fetch(server, monkeypatch, tmp_path):
     assert "parallax" not in table.colnames  # which this answer lacks
     table.write(tmp_path / "sirius.ecsv")
     assert Photometry.read(tmp_path / "sirius.ecsv", default_error=0.01).values[0, 0] == pytest.approx(-1.44)
+
+
+def test_gaias_answer_through_fetch(server):
+    """What VizieR gave of I/355/gaiadr3 in 2024: no magnitudes, and, as it notes at its end, not all stars."""
+    path = recorded("mivot/tests/data/test.mango_annoter.xml", "pyvo")
+    server.broken = path.read_bytes()
+    with pytest.raises(InputError, match="I/355/gaiadr3: more than 5 stars lie in the cluster's circle"):
+        fetch(Region(307.79, 20.43, 0.04))
+
+    server.broken = server.broken.replace(b'"OVERFLOW"', b'"OK"')
+    table = fetch(Region(307.79, 20.43, 0.04))
+    raw = Table.read(path)
+    assert table["source_id"].tolist() == [str(source) for source in raw["Source"]]
+    for ours, theirs in (
+        ("ra", "RA_ICRS"), ("dec", "DE_ICRS"), ("parallax", "Plx"), ("parallax_error", "e_Plx"), ("pmra", "pmRA"),
+        ("pmra_error", "e_pmRA"), ("pmdec", "pmDE"), ("pmdec_error", "e_pmDE"), ("pmra_pmdec_corr", "pmRApmDEcor"),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(table[ours].filled(np.nan), raw[theirs].filled(np.nan))
+    assert [str(table[name].unit) for name in ("ra", "parallax", "pmra")] == ["deg", "mas", "mas / yr"]
+    with pytest.raises(InputError, match="no column was recognised as a magnitude"):
+        Photometry.from_table(table)
 
 
 def test_an_answer_without_directions_is_refused(server):
