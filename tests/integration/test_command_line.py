@@ -20,7 +20,17 @@ import clusterbayes
 from clusterbayes import FitResult
 from clusterbayes.isochrones import IsochroneGrid
 
-FILES = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png", "report.html"}
+FILES = {
+    "summary.json",
+    "sources.ecsv",
+    "result.h5",
+    "record.json",
+    "cmd.png",
+    "hr.png",
+    "corner.png",
+    "report.html",
+    "checks.json",
+}
 PROMISED = {
     "log_age", "mh", "dist_mod", "distance", "a_v", "ebv", "binary_frac", "binary_frac_q05", "member_frac",
 }  # fmt: skip

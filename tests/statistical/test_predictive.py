@@ -9,8 +9,8 @@ from unit.model.mocks import GAIA, GRID, TRUTH, mock_table
 
 from clusterbayes.errors import GridError
 from clusterbayes.isochrones import IsochroneGrid
+from clusterbayes.results.predictive import QUALITY, Check, check_fit, quality_of
 from clusterbayes.results.result import Curve, FitResult
-from clusterbayes.validation.predictive import QUALITY, Check, check_fit, quality_of
 
 N = 300
 OTHER = {"member_frac": 1.0, "outlier_frac": 0.001, "alpha_1": 1.3, "alpha_2": 2.3}

@@ -18,6 +18,7 @@ from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.limits import stated_limit
 from clusterbayes.records import write_outputs
 from clusterbayes.results.derived import Derived, derive
+from clusterbayes.results.predictive import checks_of_fit
 from clusterbayes.results.result import FitResult
 from clusterbayes.results.sharing import summary_table
 
@@ -88,7 +89,8 @@ def fit_and_write(task: Task, folder: Path, cancel: Callable[[], bool]) -> dict[
     grid = result.provenance["grid"]
     if grid["file_digest"] != task.identity["grid"]["digest"]:
         raise GridError("this worker has another grid of that name", grid["name"], remedy="give all the same file")
-    write_outputs(result, folder, name=task.job.name, title=task.job.name)
+    checks = checks_of_fit(result, fitting["grid"])
+    write_outputs(result, folder, name=task.job.name, title=task.job.name, checks=checks)
     return summary_row(result, task.job.name)
 
 

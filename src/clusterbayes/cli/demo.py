@@ -56,6 +56,7 @@ def demo(
     from clusterbayes.photometry import Photometry
     from clusterbayes.records import write_outputs
     from clusterbayes.results.export import check_output_folder, json_text
+    from clusterbayes.results.predictive import checks_of_fit
 
     folder = None if out is None else check_output_folder(out, overwrite)
     n_field = round(field_frac * n_stars)
@@ -70,12 +71,13 @@ def demo(
         result = fit_cluster(photometry, model_error="none", seed=seed, sampling=options, progress=progress)
     finally:
         progress.close()
+    checks = checks_of_fit(result)
     if folder is not None:
-        write_outputs(result, folder, name="demo", overwrite=overwrite)
+        write_outputs(result, folder, name="demo", overwrite=overwrite, checks=checks)
     if quiet:
         warn_if_not_converged(console, result)
     else:
-        print_report(console, result, folder)
+        print_report(console, result, folder, checks)
     masses = count_inside(result, made.truth)
     if as_json:
         typer.echo(json_text({"truth": made.truth, "smallest_interval": masses, **result.summary_document()}), nl=False)

@@ -328,8 +328,9 @@ def fit(
     Bands are written G BP RP (Gaia), U B V R I, u g r i z (SDSS), 2MASS_J, Ks.
     Their errors are columns named NAME_error, NAME_err or e_NAME.
 
-    DIR gets summary.json, sources.ecsv (every star), result.h5, record.json,
-    cmd.png, hr.png, corner.png and report.html (all of it on one page).
+    DIR gets summary.json, sources.ecsv (every star), checks.json (does the model
+    describe the catalogue?), result.h5, record.json, cmd.png, hr.png, corner.png
+    and report.html (all of it on one page).
 
     A fit that was stopped (Ctrl-C) or killed goes on when the same command is run again.
     """

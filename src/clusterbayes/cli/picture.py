@@ -100,7 +100,11 @@ def report(
     title: TitleOption = None,
     checks: Annotated[
         Path | None,
-        typer.Option(metavar="JSON", help="Show the checks that 'validate ppc --out' has written.", show_default=False),
+        typer.Option(
+            metavar="JSON",
+            help="Checks to show, as 'validate ppc --out' writes them.",
+            show_default="RESULT/checks.json",
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -113,10 +117,14 @@ def report(
     [cyan]clusterbayes report mycluster --out talk.html --title "Ruprecht 147"[/]
     """
     from clusterbayes.results import FitResult
+    from clusterbayes.results.export import CHECKS_FILE
     from clusterbayes.results.report import write_report
 
     target = _folder(result) / "report.html" if out is None else out
     refuse_existing(target, overwrite=overwrite)
+    beside = _folder(result) / CHECKS_FILE
+    if checks is None and beside.is_file():
+        checks = beside
     shown = None if checks is None else _read_checks(checks)
     path = write_report(FitResult.load(result), target, title=title, checks=shown)
     error_console().print(f"report: {path}", markup=False, soft_wrap=True)

@@ -92,6 +92,12 @@ class Request:
             **self.options(photometry),
         )
 
+    def checks(self, result: FitResult) -> dict[str, Any]:
+        """Compare the catalogue with those that the fit predicts."""
+        from clusterbayes.results.predictive import checks_of_fit
+
+        return checks_of_fit(result, self.fitting["grid"])
+
 
 @dataclass(frozen=True)
 class Run:
@@ -123,12 +129,14 @@ def fit_and_write(request: Request, run: Run) -> None:
         with stoppable() as stop, messages(console, run.quiet):
             result = _fit(request, run, photometry, stop, checkpoint)
             stop.now()
-            _write(result, run)
+            checks = request.checks(result)
+            stop.now()
+            _write(result, checks, run)
     except (FitCancelled, KeyboardInterrupt) as error:
         console.print(_to_go_on(error, checkpoint), markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
     discard(checkpoint)
-    _report(result, run)
+    _report(result, checks, run)
 
 
 def _fit(request: Request, run: Run, photometry: Photometry, stop: Stop, checkpoint: Path) -> FitResult:
@@ -151,7 +159,7 @@ def _fit(request: Request, run: Run, photometry: Photometry, stop: Stop, checkpo
         progress.close()
 
 
-def _write(result: FitResult, run: Run) -> None:
+def _write(result: FitResult, checks: dict[str, Any], run: Run) -> None:
     from clusterbayes.records import write_outputs
 
     write_outputs(
@@ -160,6 +168,7 @@ def _write(result: FitResult, run: Run) -> None:
         overwrite=run.overwrite,
         title=run.record["name"],
         keep_chain=run.keep_chain,
+        checks=checks,
         **run.record,
     )
 
@@ -174,7 +183,7 @@ def _to_go_on(error: FitCancelled | KeyboardInterrupt, checkpoint: Path) -> str:
     )
 
 
-def _report(result: FitResult, run: Run) -> None:
+def _report(result: FitResult, checks: dict[str, Any], run: Run) -> None:
     from clusterbayes.cli.show import print_report, warn_if_not_converged
     from clusterbayes.results.export import json_text
 
@@ -182,6 +191,6 @@ def _report(result: FitResult, run: Run) -> None:
     if run.quiet:
         warn_if_not_converged(console, result)
     else:
-        print_report(console, result, run.folder)
+        print_report(console, result, run.folder, checks)
     if run.as_json:
         typer.echo(json_text(result.summary_document()), nl=False)

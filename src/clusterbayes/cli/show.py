@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table as Answers
@@ -145,8 +146,10 @@ def warn_if_not_converged(console: Console, result: FitResult) -> None:
             console.print(f"  {escape(str(reason))}")
 
 
-def print_report(console: Console, result: FitResult, folder: Path | None) -> None:
-    """Print the summary, how many rows were used, whether the fit converged, and where the files are."""
+def print_report(
+    console: Console, result: FitResult, folder: Path | None, checks: Mapping[str, Any] | None = None
+) -> None:
+    """Print the summary, how many rows were used, whether the fit converged, its checks, and where the files are."""
     console.print()
     console.print(summary_table(result))
     counts, diagnostics = result.counts, result.diagnostics
@@ -159,6 +162,9 @@ def print_report(console: Console, result: FitResult, folder: Path | None) -> No
         steps = f"{diagnostics['n_steps']} steps of {diagnostics['n_walkers']} walkers"
         console.print(f"[green]Converged[/] after {steps}, {diagnostics['wall_seconds']:.0f} s")
     warn_if_not_converged(console, result)
+    if checks is not None and checks["checks"]:
+        colour = {"good": "green", "fair": "yellow", "poor": "red"}[checks["quality"]]
+        console.print(f"Checks of the fit: [{colour}]{checks['quality']}[/]. {checks['meaning']}")
     for note in result.notes:
         console.print(f"[dim]note: {escape(note)}[/]")
     if folder is not None:

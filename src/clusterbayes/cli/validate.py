@@ -232,20 +232,13 @@ def ppc(
 
     [cyan]clusterbayes validate ppc mycluster[/]
     """
-    from clusterbayes.bands import parse_observable
-    from clusterbayes.isochrones import IsochroneGrid
     from clusterbayes.results.export import write_json
+    from clusterbayes.results.predictive import QUALITY, check_fit, checks_document, grid_of, quality_of
     from clusterbayes.results.result import FitResult
-    from clusterbayes.validation.predictive import QUALITY, check_fit, checks_document, quality_of
 
     refuse_existing(out, overwrite=overwrite)
     result = FitResult.load(folder)
-    known = result.provenance["grid"]
-    bands = tuple(dict.fromkeys(band for name in result.observables for band in parse_observable(name).bands))
-    isochrones = IsochroneGrid.load(
-        grid or known["name"], bands=bands, law=known["extinction_law"] or "tables", r_v=known["r_v"]
-    )
-    checks = check_fit(result, isochrones, n_replicas=replicas, seed=seed)
+    checks = check_fit(result, grid_of(result, grid), n_replicas=replicas, seed=seed)
     _show("Checks", [(check.title, f"p = {check.p:.3f}", "", check.about) for check in checks])
     quality = quality_of(checks)
     output_console().print(f"\n{quality}: {QUALITY[quality]}", soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from clusterbayes.records.record import WireModel, without_nonfinite
-from clusterbayes.results.export import FILES
+from clusterbayes.results.export import EXTRA_FILES, FILES
 from clusterbayes.results.result import FitResult
 
 __all__ = [
@@ -155,10 +155,11 @@ class ResultDocument(SummaryDocument):
         result : FitResult
             The fit.
         files : iterable of str
-            Names of the files that are written with it, of those in `clusterbayes.results.export.FILES`.
+            Names of the files that are written with it, of those in `clusterbayes.results.export`: FILES, EXTRA_FILES.
         """
         names, matrix = result.covariance()
-        links = [Artefact(name=name, media_type=FILES[name][0], description=FILES[name][1]) for name in files]
+        known = FILES | EXTRA_FILES
+        links = [Artefact(name=name, media_type=known[name][0], description=known[name][1]) for name in files]
         covariance = Covariance(names=list(names), matrix=matrix.tolist())
         return cls(**result.summary_document(), covariance=covariance, artefacts=links)
 

@@ -8,13 +8,22 @@ finished.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from clusterbayes.records.documents import ResultDocument
 from clusterbayes.records.record import STAGES, ClusterModelingTool
-from clusterbayes.results.export import CHAIN_FILE, FILES, check_output_folder, write_all, write_json
+from clusterbayes.results.export import (
+    CHAIN_FILE,
+    CHECKS_FILE,
+    EXTRA_FILES,
+    FILES,
+    check_output_folder,
+    write_all,
+    write_json,
+)
 from clusterbayes.results.result import FitResult
 
 __all__ = ["failed_record", "record_document", "write_failure", "write_outputs"]
@@ -68,6 +77,7 @@ def write_outputs(
     overwrite: bool = False,
     title: str | None = None,
     keep_chain: bool = False,
+    checks: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write everything that a fit gives into a folder: summary, sources, result, plots, report and record.
 
@@ -87,6 +97,9 @@ def write_outputs(
         Title of the plots and the report; the name of the input if left out.
     keep_chain : bool
         Whether to write the chain in emcee's layout as ``chain.h5``, too.
+    checks : dict, optional
+        Posterior predictive checks, as `clusterbayes.results.predictive.checks_document` gives them: shown in the
+        report, and written as ``checks.json``.
 
     Returns
     -------
@@ -99,9 +112,10 @@ def write_outputs(
         If the folder can't be used.
     """
     record = ClusterModelingTool.from_result(result, name=name or Path(path).resolve().name, creator_id=creator_id)
-    document = record_document(record, ResultDocument.from_result(result))
+    extra = [name for name, is_asked in ((CHAIN_FILE, keep_chain), (CHECKS_FILE, checks is not None)) if is_asked]
+    document = record_document(record, ResultDocument.from_result(result, (*FILES, *extra)))
     documents = {"record.json": document}
-    return write_all(result, path, overwrite, documents=documents, title=title, keep_chain=keep_chain)
+    return write_all(result, path, overwrite, documents=documents, title=title, keep_chain=keep_chain, checks=checks)
 
 
 def write_failure(record: ClusterModelingTool, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -124,7 +138,7 @@ def write_failure(record: ClusterModelingTool, path: str | os.PathLike[str], *, 
     folder = check_output_folder(path, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(record_document(record, None), folder / "record.json")
-    for name in (*FILES, CHAIN_FILE):
+    for name in (*FILES, *EXTRA_FILES):
         if name != "record.json":
             (folder / name).unlink(missing_ok=True)
     return folder

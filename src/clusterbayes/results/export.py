@@ -28,7 +28,8 @@ from clusterbayes.results.ucd import descriptors
 from clusterbayes.writing import begun, replacing, write_text
 
 __all__ = [
-    "CHAIN_FILE", "FILES", "MEMBER_THRESHOLD", "check_output_file", "check_output_folder", "checkpoint_place",
+    "CHAIN_FILE", "CHECKS_FILE", "EXTRA_FILES",
+    "FILES", "MEMBER_THRESHOLD", "check_output_file", "check_output_folder", "checkpoint_place",
     "json_text", "sources_table", "write_all", "write_emcee_chain", "write_json", "write_sources", "write_summary",
     "write_table", "write_text",
 ]  # fmt: skip
@@ -48,8 +49,12 @@ FILES: dict[str, tuple[str, str]] = {
     "report.html": ("text/html", "the fit in words, numbers and pictures, on one page"),
 }
 
-#: The chain in emcee's layout, left on request only.
-CHAIN_FILE = "chain.h5"
+CHAIN_FILE, CHECKS_FILE = "chain.h5", "checks.json"
+#: Files that are there on request only, with what they are.
+EXTRA_FILES: dict[str, tuple[str, str]] = {
+    CHAIN_FILE: ("application/x-hdf5", "the chain in emcee's layout"),
+    CHECKS_FILE: ("application/json", "posterior predictive checks and the quality of the fit"),
+}
 _CHECKPOINT = "checkpoint.h5"
 _LITTER = 600.0  # s after which a hidden folder that never took its place was left by a process that was killed
 
@@ -147,7 +152,7 @@ def _foreign(folder: Path) -> set[str]:
     """Names in a folder that are not the beginnings of results that were never finished."""
     names = {entry.name for entry in folder.iterdir()}
     hidden = (f".{folder.name}.", f".{_CHECKPOINT}.")
-    unfinished = {*FILES, CHAIN_FILE, _CHECKPOINT} if _CHECKPOINT in names else set()
+    unfinished = {*FILES, *EXTRA_FILES, _CHECKPOINT} if _CHECKPOINT in names else set()
     return {name for name in names - unfinished if not name.startswith(hidden)}
 
 
@@ -168,6 +173,7 @@ def write_all(
     documents: Mapping[str, Any] | None = None,
     title: str | None = None,
     keep_chain: bool = False,
+    checks: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the summary, the sources, the result, the plots and the report into a folder.
 
@@ -186,6 +192,9 @@ def write_all(
         Title of the plots and the report; the name of the input if left out.
     keep_chain : bool
         Whether to write the chain as ``chain.h5``, too.
+    checks : dict, optional
+        Posterior predictive checks, as `clusterbayes.results.predictive.checks_document` gives them: shown in the
+        report, and written as ``checks.json``.
 
     Returns
     -------
@@ -209,12 +218,15 @@ def write_all(
         result.save(staging)
         if keep_chain:
             write_emcee_chain(result, staging / CHAIN_FILE)
-        _write_pictures(result, staging, title)
+        if checks is not None:
+            write_json(checks, staging / CHECKS_FILE)
+        _write_pictures(result, staging, title, checks)
         for name, document in (documents or {}).items():
             write_json(document, staging / name)
+        of_this_fit = {path.name for path in staging.iterdir()}
         _move_into_place(staging, folder)
-        if not keep_chain:
-            (folder / CHAIN_FILE).unlink(missing_ok=True)  # of an earlier fit
+        for name in EXTRA_FILES.keys() - of_this_fit:
+            (folder / name).unlink(missing_ok=True)  # of an earlier fit
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return folder
@@ -252,7 +264,7 @@ def write_emcee_chain(result: FitResult, path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def _write_pictures(result: FitResult, folder: Path, title: str | None) -> None:
+def _write_pictures(result: FitResult, folder: Path, title: str | None, checks: Mapping[str, Any] | None) -> None:
     """Write the plots, and the report that shows them among others."""
     from clusterbayes.results.plots import draw  # matplotlib is only needed here
     from clusterbayes.results.report import write_report
@@ -260,7 +272,7 @@ def _write_pictures(result: FitResult, folder: Path, title: str | None) -> None:
     for kind in ("cmd", "hr", "corner"):
         draw(result, kind, title).savefig(folder / f"{kind}.png")
     drawn = {kind: (folder / f"{kind}.png").read_bytes() for kind in ("hr", "corner")}
-    write_report(result, folder / "report.html", title=title, drawn=drawn)
+    write_report(result, folder / "report.html", title=title, checks=checks, drawn=drawn)
 
 
 def _move_into_place(staging: Path, folder: Path) -> None:

@@ -17,7 +17,7 @@ from integration import killed
 from clusterbayes import FitResult, example, fit_cluster
 from clusterbayes.batch.jobs import job_seed
 from clusterbayes.photometry import Photometry
-from clusterbayes.results.export import FILES
+from clusterbayes.results.export import CHECKS_FILE, FILES
 
 LONG = 240.0
 WORDS = (
@@ -61,7 +61,7 @@ def test_a_stopped_batch_goes_on_to_the_numbers_of_a_plain_fit(tmp_path):
     assert process.returncode == 0, err
     assert "1 of 1 clusters done, 0 failed." in text
     folder = out / "clusters" / "Ruprecht_147"
-    assert {entry.name for entry in folder.iterdir()} == {*FILES, "job.json"}
+    assert {entry.name for entry in folder.iterdir()} == {*FILES, CHECKS_FILE, "job.json"}
     assert not checkpoint.exists()
 
     photometry = Photometry.read(out / "tables" / "Ruprecht_147.csv")

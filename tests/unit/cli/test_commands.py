@@ -16,6 +16,7 @@ from clusterbayes.errors import FitCancelled, FitError
 from clusterbayes.model.simulate import SimulatedCluster
 
 ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png", "report.html"}
+ALL |= {"checks.json"}
 
 
 def names(folder):
@@ -97,6 +98,7 @@ def test_the_example(run, calls, tmp_path):
     assert code == 0, err
     assert calls[0][0].n_input == 440
     assert "437 of 440 rows used" in err
+    assert "Checks of the fit: good. Nothing was found." in err
     code, _, err = run("fit", "--example", "ruprecht148", "--out", tmp_path / "b")
     assert (code, "Did you mean ruprecht147" in err) == (2, True)
     code, _, err = run("fit", "--example", "ruprecht147", "--observables", "G,RP", "--out", tmp_path / "b")
@@ -175,7 +177,7 @@ def test_interruption(run, catalogue, tmp_path, monkeypatch):
 def no_plots(monkeypatch):
     """Write empty files instead of plots and the report, which take seconds."""
 
-    def write_pictures(result, folder, title):
+    def write_pictures(result, folder, title, checks):
         for name in ("cmd.png", "hr.png", "corner.png", "report.html"):
             (folder / name).write_bytes(b"")
 

@@ -63,6 +63,10 @@ def test_a_report_shows_checks_and_says_what_is_none(saved, tmp_path, monkeypatc
     assert run("report", saved, "--out", tmp_path / "r.html", "--checks", place).exit_code == 0
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Stars by magnitude" in page and "Nothing was found." in page
+    beside = place.rename(saved / "checks.json")
+    assert run("report", saved, "--out", tmp_path / "t.html").exit_code == 0
+    assert "Nothing was found." in (tmp_path / "t.html").read_text(encoding="utf-8")
+    beside.unlink()
     place.write_text("{}")
     done = run("report", saved, "--out", tmp_path / "s.html", "--checks", place)
     assert done.exit_code == 2 and "validate ppc" in done.output

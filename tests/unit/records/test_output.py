@@ -34,6 +34,20 @@ def test_a_complete_folder(tmp_path, result):
     assert {link.name for link in read.artefacts} == names(folder)
 
 
+CHECKS = {"quality": "good", "meaning": "Nothing was found.", "checks": [{"title": "Stars", "p": 0.4, "about": "all"}]}
+
+
+def test_checks_go_into_the_folder_the_report_and_the_record(tmp_path, result):
+    folder = write_outputs(result, tmp_path / "m67", checks=CHECKS)
+    assert names(folder) == ALL | {"checks.json"}
+    assert json.loads((folder / "checks.json").read_text()) == CHECKS
+    assert "Nothing was found." in (folder / "report.html").read_text()
+    links = json.loads((folder / "record.json").read_text())["result"]["artefacts"]
+    assert {link["name"] for link in links} == names(folder)
+    write_outputs(result, folder, overwrite=True)
+    assert names(folder) == ALL
+
+
 def failure():
     error = FitError("the likelihood broke down", stage="search")
     return failed_record(error, name="m67", creator_id=5, started_on=NOON)

@@ -18,6 +18,7 @@ from clusterbayes.records.settings import FitSettings
 from clusterbayes.records.store import file_checksum
 from clusterbayes.records.worker.task import Outcome, Task, described_files
 from clusterbayes.results.export import write_all
+from clusterbayes.results.predictive import checks_of_fit
 from clusterbayes.results.result import FitResult
 
 __all__ = ["fit_job"]
@@ -58,7 +59,7 @@ def fit_job(task: Task, progress: Progress, cancel: Callable[[], bool]) -> Outco
     options: dict[str, Any] = {**settings.fitting(task.n_threads), "control": control}
     result = _fit(photometry, task.checkpoint, {**options, "progress": progress, "cancel": cancel})
     progress.stage("export", STAGES.index("export"), len(STAGES))
-    write_all(result, task.folder, overwrite=True, title=task.name)
+    write_all(result, task.folder, overwrite=True, title=task.name, checks=checks_of_fit(result, options["grid"]))
     artefacts = described_files(task.folder)
     links = [Artefact(**{name: file[name] for name in Artefact.model_fields}) for file in artefacts]
     document = ResultDocument.from_result(result).model_copy(update={"artefacts": links})

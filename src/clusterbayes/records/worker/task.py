@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusterbayes.records.store import file_checksum
-from clusterbayes.results.export import FILES
+from clusterbayes.results.export import EXTRA_FILES, FILES
 
 if TYPE_CHECKING:
     from clusterbayes.inference.progress import Progress
@@ -80,7 +80,7 @@ def described_files(folder: Path) -> tuple[dict[str, Any], ...]:
         if not path.is_file() or path.name.startswith("."):
             continue
         guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        media_type, description = FILES.get(path.name, (guessed, ""))
+        media_type, description = (FILES | EXTRA_FILES).get(path.name, (guessed, ""))
         found.append(
             {
                 "name": path.name,

@@ -69,8 +69,8 @@ def report_html(
     title : str, optional
         Name of the analysis; that of the input if left out.
     checks : mapping, optional
-        Posterior predictive checks, as `clusterbayes.validation.predictive.checks_document` gives them and
-        ``clusterbayes validate ppc --out`` writes them: "quality", "meaning" and "checks", each with "title", "p" and
+        Posterior predictive checks, as `clusterbayes.results.predictive.checks_document` gives them and ``checks.json``
+        of a fit holds them: "quality", "meaning" and "checks", each with "title", "p" and
         "about". Without any, the page has no such section.
     drawn : mapping of str to bytes, optional
         Pictures by kind that exist already, as PNG.
@@ -101,7 +101,7 @@ def report_html(
         data=_script_text(diagram_data(result)),
         pictures=shown,
         missing=missing,
-        checks=checks or {"checks": []},
+        checks=checks,
         provenance=provenance_rows(result),
         references=references(result),
     )

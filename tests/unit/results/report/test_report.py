@@ -11,11 +11,11 @@ import pytest
 from unit.results.synthetic import make_result
 
 from clusterbayes.results import FitResult
+from clusterbayes.results.predictive import Check, checks_document
 from clusterbayes.results.report import report_html, write_report
 from clusterbayes.results.report.citing import bibtex, references
 from clusterbayes.results.report.diagram import diagram_data
 from clusterbayes.results.report.words import parameter_rows, provenance_rows, sentences, verdict, warnings
-from clusterbayes.validation.predictive import Check, checks_document
 
 DRAWN = dict.fromkeys(
     ("residuals", "cmds", "hr", "hess", "membership", "dereddening", "corner", "traces", "luminosity", "mass"), b"png"
@@ -94,6 +94,8 @@ def test_checks_are_shown_as_validation_writes_them(result, html):
     check = Check("red_clump", "Core helium <burning> stars", "Late phases are wrong.", 0.0312, (5.0,), (9.0,), (2.0,))
     text = report_html(result, drawn=DRAWN, checks=checks_document([check]))
     assert 'id="checks"' in text
+    without = report_html(result, drawn=DRAWN, checks=checks_document([]))
+    assert "<strong>unchecked</strong>" in without and "What a small share points at" not in without
     for words in ("Core helium &lt;burning&gt; stars", "0.031", "Late phases are wrong.", "<strong>fair</strong>"):
         assert words in text
 

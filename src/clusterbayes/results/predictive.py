@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from clusterbayes.model.selection import ErrorCurve
 from clusterbayes.model.simulate import true_members
 from clusterbayes.results.result import FitResult
 
-__all__ = ["QUALITY", "Check", "check_fit", "checks_document", "quality_of"]
+__all__ = ["QUALITY", "Check", "check_fit", "checks_document", "checks_of_fit", "grid_of", "quality_of"]
 
 #: Classes of quality with what they mean, the best first.
 QUALITY = {
@@ -37,7 +38,7 @@ QUALITY = {
 }
 
 _FAIR, _GOOD = 0.01, 0.05  # of the smallest p-value times the number of checks
-_FEWEST = 20
+_FEWEST, _MOST = 20, 3000  # stars
 _MORE = 4  # times more members are drawn than are missing
 _MOST_ROUNDS = 40
 _RIDGE = (0.25, 0.95)  # mag above the single stars of the same colour: where pairs of like stars lie
@@ -83,6 +84,68 @@ class _Scene:
     clump: np.ndarray  # (n, 2): of stars that burn helium in the core
 
 
+@dataclass(frozen=True)
+class _Catalogue:
+    """The stars that are judged, (n,) and (n, n_obs), and what a replica of them has to share: errors and limits."""
+
+    observables: tuple[Observable, ...]
+    values: np.ndarray
+    p_member: np.ndarray
+    p_outlier: np.ndarray
+    limits: tuple[str, float, float]
+    errors: tuple[ErrorCurve, ...]
+
+    @classmethod
+    def of(cls, result: FitResult, observables: tuple[Observable, ...], rows: np.ndarray) -> _Catalogue:
+        def column(name: str) -> np.ndarray:
+            return np.asarray(result.stars[name], float)[rows]
+
+        name, bright, faint = result.mag_limits or (result.observables[0], -np.inf, np.inf)
+        seen = column(name)
+        return cls(
+            observables,
+            values=np.column_stack([column(name) for name in result.observables]),
+            p_member=np.nan_to_num(column("p_member")),
+            p_outlier=np.nan_to_num(column("p_outlier")),
+            limits=(name, float(bright), float(faint) if np.isfinite(faint) else float(np.nanmax(seen)) + 0.05),
+            errors=tuple(ErrorCurve.fit(seen, column(f"{name}_error")) for name in result.observables),
+        )
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(band for observable in self.observables for band in observable.bands))
+
+    @property
+    def primary(self) -> int:
+        """Return the index of the observable that the limits act on."""
+        return [observable.name for observable in self.observables].index(self.limits[0])
+
+
+def grid_of(result: FitResult, place: str | Path | None = None) -> IsochroneGrid:
+    """Load the isochrones of a fit, with its bands, law of extinction and R_V.
+
+    Parameters
+    ----------
+    result : FitResult
+    place : str or path, optional
+        Name or file, if it is not that of the packed grid that the result names.
+
+    Raises
+    ------
+    GridError
+        If there is no such grid.
+    """
+    known = result.provenance["grid"]
+    bands = tuple(dict.fromkeys(band for name in result.observables for band in parse_observable(name).bands))
+    law = known["extinction_law"] or "tables"
+    return IsochroneGrid.load(place or known["name"], bands=bands, law=law, r_v=known["r_v"])
+
+
+def checks_of_fit(result: FitResult, grid: str | Path | None = None) -> dict[str, Any]:
+    """Return the checks of a fit as `checks_document` gives them; the grid's name or file as for `grid_of`."""
+    return checks_document(check_fit(result, grid_of(result, grid)))
+
+
 def check_fit(result: FitResult, grid: IsochroneGrid, *, n_replicas: int = 600, seed: int = 1) -> list[Check]:
     """Compare a fitted catalogue with what the fit predicts.
 
@@ -94,6 +157,7 @@ def check_fit(result: FitResult, grid: IsochroneGrid, *, n_replicas: int = 600, 
     n_replicas : int
         p-values are no finer than 1/(n_replicas + 1).
     seed : int
+        Of the replicas, and of the 3,000 stars by which a larger catalogue is judged.
 
     Returns
     -------
@@ -117,15 +181,17 @@ def check_fit(result: FitResult, grid: IsochroneGrid, *, n_replicas: int = 600, 
     if fitted_with and grid.digest and grid.digest != fitted_with:
         remedy = "give the grid, the law of extinction and the R_V of the fit, or fit again"
         raise GridError("these are other isochrones than those of the fit", grid.name, remedy=remedy)
-    used = np.asarray(result.stars["used"], bool)
-    values = np.column_stack([np.asarray(result.stars[name], float)[used] for name in result.observables])
-    project = _projection(observables)
-    points = project(values)
-    if not result.converged or len(values) < _FEWEST:
+    used = np.flatnonzero(np.asarray(result.stars["used"], bool))
+    if not result.converged or used.size < _FEWEST:
         return []
     rng = np.random.default_rng(seed)
+    if used.size > _MOST:
+        used = rng.choice(used, size=_MOST, replace=False)
+    catalogue = _Catalogue.of(result, observables, used)
+    project = _projection(observables)
+    points = project(catalogue.values)
     rows = rng.choice(result.n_draw, size=n_replicas, replace=result.n_draw < n_replicas)
-    replicas = [project(_replica(result, grid, observables, used, values, int(row), rng)) for row in rows]
+    replicas = [project(_replica(result, grid, catalogue, int(row), rng)) for row in rows]
     scene = _scene(result, points, project)
     checks = []
     for name, (title, about, statistic, places) in _CHECKS.items():
@@ -166,36 +232,27 @@ def _projection(observables: tuple[Observable, ...]) -> Callable[[np.ndarray], n
 
 
 def _replica(
-    result: FitResult,
-    grid: IsochroneGrid,
-    observables: tuple[Observable, ...],
-    used: np.ndarray,
-    values: np.ndarray,
-    row: int,
-    rng: np.random.Generator,
+    result: FitResult, grid: IsochroneGrid, catalogue: _Catalogue, row: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Simulate one catalogue (n, n_obs) at one draw of the posterior."""
     held = result.provenance["fixed"]
     theta = {**held, **{name: float(draws[row]) for name, draws in result.draws.items()}}
     settings = result.provenance["settings"]
     details = Details.from_parameters(theta, mass_law=settings["mass_function"], binary_law=settings["binary_law"])
-    p_member = np.nan_to_num(result.p_member[used])
-    n_members = int(rng.binomial(len(values), np.clip(theta["member_frac"], 0.0, 1.0)))
-    strange = np.nan_to_num(np.asarray(result.stars["p_outlier"], float)[used])
-    members = _members(result, grid, observables, used, n_members, (theta, details), rng)
+    n = len(catalogue.values)
+    n_members = int(rng.binomial(n, np.clip(theta["member_frac"], 0.0, 1.0)))
+    members = _members(grid, catalogue, n_members, (theta, details), rng)
     # Outliers have no law of their own that could be simulated better than by the stars themselves.
-    weight = 1.0 - p_member + strange
+    weight = 1.0 - catalogue.p_member + catalogue.p_outlier
     if weight.sum() <= 0.0:
         return members
-    rest = rng.choice(len(values), size=len(values) - len(members), p=weight / weight.sum())
-    return np.concatenate([members, values[rest]])
+    rest = rng.choice(n, size=n - len(members), p=weight / weight.sum())
+    return np.concatenate([members, catalogue.values[rest]])
 
 
 def _members(
-    result: FitResult,
     grid: IsochroneGrid,
-    observables: tuple[Observable, ...],
-    used: np.ndarray,
+    catalogue: _Catalogue,
     n: int,
     drawn: tuple[Mapping[str, float], Details],
     rng: np.random.Generator,
@@ -203,28 +260,20 @@ def _members(
     """Draw members within the limits, with errors like the catalogue's; a share of them is left to be outliers."""
     theta, details = drawn
     n = int(rng.binomial(n, 1.0 - details.outlier_frac))
-    bands = tuple(dict.fromkeys(band for observable in observables for band in observable.bands))
+    observables, bands = catalogue.observables, catalogue.bands
     matrix = observable_matrix(observables, bands)
-    limits = result.mag_limits or (result.observables[0], -np.inf, np.inf)
-    primary = result.observables.index(limits[0])
-    seen = np.asarray(result.stars[limits[0]], float)[used]
-    curves = [
-        ErrorCurve.fit(seen, np.asarray(result.stars[f"{name}_error"], float)[used]) for name in result.observables
-    ]
     floor = np.array([details.floor.get(band, 0.0) for band in bands])
-    faint = float(limits[2]) if np.isfinite(limits[2]) else float(np.nanmax(seen)) + 0.05
+    name, bright, faint = catalogue.limits
     found: list[np.ndarray] = [np.empty((0, len(observables)))]
     for _ in range(_MOST_ROUNDS):
         if sum(map(len, found)) >= n:
             break
-        true = true_members(
-            _MORE * n + 200, theta, details, grid=grid, bands=bands, faintest=(limits[0], faint), rng=rng
-        )
+        true = true_members(_MORE * n + 200, theta, details, grid=grid, bands=bands, faintest=(name, faint), rng=rng)
         true = true + floor * rng.normal(size=true.shape)
         points = true @ matrix.T
-        error = np.column_stack([curve(points[:, primary]) for curve in curves])
+        error = np.column_stack([curve(points[:, catalogue.primary]) for curve in catalogue.errors])
         points = points + error * rng.normal(size=points.shape)
-        inside = (points[:, primary] >= limits[1]) & (points[:, primary] <= faint)
+        inside = (points[:, catalogue.primary] >= bright) & (points[:, catalogue.primary] <= faint)
         found.append(points[inside])
     return np.concatenate(found)[:n]
 
