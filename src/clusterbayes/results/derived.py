@@ -45,7 +45,7 @@ class DerivedOptions:
     columns : mapping of str to str
         What columns of the input are, where their names don't tell: column to "ra", "dec", "pm_ra", …
     n_draw : int
-        Number of draws.
+        Number of draws of what memberships and stars decide; what follows from the parameters alone has all draws.
     seed : int
         Of the draws of memberships.
     """
@@ -64,7 +64,7 @@ class DerivedOptions:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Draws (n_draw,) of a quantity, with its unit and how it was made."""
+    """Draws (n_draw,) of a quantity, with its unit and how it was made; draws of two quantities belong together."""
 
     draws: _Array
     unit: str
@@ -135,34 +135,37 @@ def derive(result: FitResult, options: DerivedOptions | None = None) -> Derived:
     ------
     InputError
         If no star may be a member.
+    SettingsError
+        If the centre that is given lies outside of all members.
     """
     options = options or DerivedOptions()
     rng = np.random.default_rng(options.seed)
     notes: list[str] = []
-    posterior = _thinned(result, options.n_draw, rng)
+    every = _shuffled(result, rng)
+    posterior = {name: draw[: options.n_draw] for name, draw in every.items()}
     p = np.nan_to_num(result.p_member)
     if not p.sum() > 0:
         raise InputError("no star may be a member: nothing can be derived", "stars", "p_member")
     members = rng.random((len(posterior["distance"]), len(p))) < p
-    found = _of_parameters(result, posterior)
+    found = _of_parameters(result, every)
     found["n_members"] = Quantity(members.sum(axis=1).astype(float), "", "members among the fitted stars")
     found |= _of_masses(result, posterior, members, options, notes)
     found |= _of_places(result, posterior, members, options, rng, notes)
-    found |= _of_motions(result, posterior, members, options, rng, notes)
+    found |= _of_motions(result, every, members, options, rng, notes)
     if {"velocity_dispersion", "half_number_radius_pc"} <= found.keys():
-        mass = dynamical_mass(found["velocity_dispersion"].draws, found["half_number_radius_pc"].draws)
+        speed, radius = found["velocity_dispersion"].draws, found["half_number_radius_pc"].draws
+        mass = dynamical_mass(speed[: len(radius)], radius)
         about = f"{ETA:g} sigma^2 r / G, r the projected half-number radius (virial theorem)"
         found["dynamical_mass"] = Quantity(mass, "solMass", about)
     return Derived(found, tuple(notes))
 
 
-def _thinned(result: FitResult, n_draw: int, rng: np.random.Generator) -> dict[str, _Array]:
-    """Pick posterior draws; what was held has its value in all of them."""
-    size = min(n_draw, result.n_draw)
-    picked = rng.permutation(result.n_draw)[:size]
-    draws = {name: draw[picked] for name, draw in result.draws.items()}
+def _shuffled(result: FitResult, rng: np.random.Generator) -> dict[str, _Array]:
+    """Return the posterior draws in random order; what was held has its value in all of them."""
+    order = rng.permutation(result.n_draw)
+    draws = {name: draw[order] for name, draw in result.draws.items()}
     for name, value in (result.provenance.get("fixed") or {}).items():
-        draws.setdefault(name, np.full(size, float(value)))
+        draws.setdefault(name, np.full(len(order), float(value)))
     draws.setdefault("distance", 10.0 ** (draws["dist_mod"] / 5.0 + 1.0))
     return draws
 
@@ -242,6 +245,8 @@ def _of_places(
         centre = np.array([mean_direction(ra[pick], dec[pick], np.ones(len(pick))) for pick in drawn])
         about = "mean of the members"
     else:
+        if options.center is not None:
+            _check_center(options.center, ra[members.any(axis=0)], dec[members.any(axis=0)])
         centre, about = np.broadcast_to(np.asarray(given, dtype=float), (len(members), 2)), "as given"
     whole = mean_direction(centre[:, 0], centre[:, 1], np.ones(len(centre)))
     away = separation(ra, dec, whole)
@@ -256,6 +261,19 @@ def _of_places(
         "half_number_radius": Quantity(radius, "deg", "half of the members in the sample lie within"),
         "half_number_radius_pc": Quantity(parsec, "pc", "distance tan(half_number_radius)"),
     }
+
+
+def _check_center(center: tuple[float, float], ra: _Array, dec: _Array) -> None:
+    """Refuse a centre farther from the members' mean than all of them: the radius would be the distance to them."""
+    mean = mean_direction(ra, dec, np.ones(len(ra)))
+    extent, away = float(separation(ra, dec, mean).max()), float(separation(*center, mean))
+    if away > extent:
+        raise SettingsError(
+            f"this is {away:.3g} deg from the middle of the members, and outside of all of them",
+            "center", f"{center[0]:g},{center[1]:g}",
+            f"RA,DEC in degrees, within {extent:.3g} deg of {mean[0]:.3f},{mean[1]:.3f}",
+            "leave it out to take the members' mean",
+        )  # fmt: skip
 
 
 def _unwrapped(angle: _Array) -> _Array:
