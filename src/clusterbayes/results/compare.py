@@ -21,7 +21,6 @@ from scipy.special import logsumexp
 
 from clusterbayes.errors import ClusterBayesError, InputError, SettingsError
 from clusterbayes.photometry.cells import as_numbers, as_text
-from clusterbayes.photometry.layouts import SUMMARY, layout_of
 from clusterbayes.photometry.readers import read_table, with_line
 from clusterbayes.results.derived import galactic
 from clusterbayes.results.result import FitResult
@@ -33,10 +32,12 @@ __all__ = [
 
 _Array = NDArray[np.float64]
 
+_KPC = 1000.0  # pc
 # Columns of a summary: our parameter, and what a value is multiplied with.
 _COLUMNS = {
-    "log_age": ("log_age", 1.0), "metallicity": ("mh", 1.0), "distance": ("distance", 1000.0), "e(b-v)": ("ebv", 1.0),
+    "log_age": ("log_age", 1.0), "metallicity": ("mh", 1.0), "distance": ("distance", _KPC), "e(b-v)": ("ebv", 1.0),
 }  # fmt: skip
+_TELLING = ("log_age", "metallicity", "e(b-v)")  # columns that no table of stars has
 # Parameters that say the same as another one: that one, and how.
 _SAME: dict[str, tuple[str, Callable[[ArrayLike], Any]]] = {
     "distance": ("dist_mod", lambda value: 5.0 * np.log10(value) - 5.0),
@@ -255,6 +256,7 @@ def compare(result: FitResult, answer: Answer) -> Comparison:
             notes.append(f"{name} was held at {summary[name]['median']:g} in the fit: not compared")
             continue
         row = summary[name]
+        notes += _unit_hint(value, row["median"]) if name == "distance" else []
         parts = (row["median"], row["q16"], row["q84"], central_level(draws, value))
         placed.append(Placed(name, float(value), row["unit"], *parts))
         columns[main] = (to_main(draws), float(to_main(value)))
@@ -271,6 +273,15 @@ def compare(result: FitResult, answer: Answer) -> Comparison:
     return Comparison(answer, tuple(placed), level, error, distance, tuple(notes))
 
 
+def _unit_hint(distance: float, median: float) -> list[str]:
+    """Say it where a distance [pc] is nearer to the fit's in the other unit than in its own, by their ratio."""
+    if distance < median / math.sqrt(_KPC):
+        return [f"distance is compared in pc: if {distance:g} is in kpc, give distance={distance * _KPC:g}"]
+    if distance > median * math.sqrt(_KPC):
+        return [f"distance is {distance:g} pc: summaries of Astromancer have it in kpc, values given by name in pc"]
+    return []
+
+
 def _independent(result: FitResult, names: Iterable[str]) -> float:
     """Return the smallest effective sample size of some parameters, the number of draws at most."""
     ess = result.diagnostics.get("ess") or {}
@@ -284,13 +295,15 @@ def read_summaries(path: str | Path) -> list[Answer]:
     Parameters
     ----------
     path : path-like
-        A table with Astromancer's columns ``name``, ``distance`` [kpc], ``log_age``, ``metallicity``, ``e(b-v)``.
+        A table with Astromancer's columns ``name``, ``distance`` [kpc], ``log_age``, ``metallicity``, ``e(b-v)``, or
+        with some of them; one of the last three it must have.
 
     Returns
     -------
     list of Answer
         Distances in pc. A row without any value has none. Where the galactic longitude does not belong to the row's
-        right ascension and declination, as for half of the sky, a note says which one does.
+        right ascension and declination, as for half of the sky, a note says which one does; another names the columns
+        that are missing.
 
     Raises
     ------
@@ -299,7 +312,7 @@ def read_summaries(path: str | Path) -> list[Answer]:
     """
     table, _ = read_table(path, text_columns=lambda names: [n for n in names if n.strip().lower() == "name"])
     names = {name.strip().lower(): name for name in table.colnames}
-    if layout_of(names) != SUMMARY:
+    if not any(name in names for name in _TELLING):
         raise InputError(
             "this is no summary of Astromancer", str(path), value=", ".join(table.colnames[:8]),
             expected="columns such as name, distance, log_age, metallicity, e(b-v)",
@@ -311,6 +324,8 @@ def read_summaries(path: str | Path) -> list[Answer]:
     except InputError as error:
         raise with_line(error, path) from None
     titles = as_text(table[names["name"]]) if "name" in names else None
+    lacking = [key for key in _COLUMNS if key not in names]
+    lacks = (f"the summary has no column {', '.join(lacking)}",) if lacking else ()
     answers = []
     for row in range(len(table)):
         values = {
@@ -319,7 +334,7 @@ def read_summaries(path: str | Path) -> list[Answer]:
             if key in numbers and np.isfinite(numbers[key][row])
         }
         title = str(titles[row]) if titles is not None else ""
-        answers.append(Answer(title or Path(path).stem, values, _wrong_longitude(numbers, row)))
+        answers.append(Answer(title or Path(path).stem, values, (*lacks, *_wrong_longitude(numbers, row))))
     return answers
 
 

@@ -145,6 +145,25 @@ def test_a_summary_is_read_in_our_units_and_its_longitude_is_checked(tmp_path):
     )
 
 
+@pytest.mark.parametrize(("text", "values", "lacking"), [
+    ("name,distance,log_age\nann,2.1,9.4\n", {"log_age": 9.4, "distance": 2100.0}, "metallicity, e(b-v)"),
+    ("Metallicity, E(B-V)\n-0.1,0.2\n", {"mh": -0.1, "ebv": 0.2}, "log_age, distance"),
+])  # fmt: skip
+def test_a_summary_of_fewer_columns_is_read_in_those_that_it_has(tmp_path, text, values, lacking):
+    (tmp_path / "s.csv").write_text(text)
+    (answer,) = read_summaries(tmp_path / "s.csv")
+    assert answer.values == pytest.approx(values)
+    assert answer.notes == (f"the summary has no column {lacking}",)
+
+
+def test_a_distance_in_the_other_unit_is_hinted_at(result):
+    (hint,) = compare(result, Answer("", {"distance": 0.83})).notes
+    assert hint.endswith("if 0.83 is in kpc, give distance=830")
+    (hint,) = compare(result, Answer("", {"distance": 832e3})).notes
+    assert "summaries of Astromancer have it in kpc" in hint
+    assert not compare(result, Answer("", {"distance": 300.0})).notes  # far off, but in pc
+
+
 def test_a_bad_cell_is_named_with_its_line(tmp_path):
     with pytest.raises(InputError, match=r"s.csv.*line 3.*log_age"):
         read_summaries(summary(tmp_path / "s.csv", ("a", "1,7,,"), ("b", "1,old,,")))
