@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -49,11 +49,14 @@ def _lines() -> Iterator[Callable[[str], None]]:
         raise typer.Exit(130) from None
 
 
-def _show(title: str, rows: list[tuple[str, str, str, str]]) -> None:
+_STATEMENTS = ("what", "value", "bound", "")
+
+
+def _show(title: str, columns: Sequence[str], rows: list[tuple[str, ...]]) -> None:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    for name in ("what", "value", "bound", ""):
+    for name in columns:
         table.add_column(name)
     for row in rows:
         table.add_row(*row)
@@ -103,7 +106,7 @@ def benchmark(
             tables, truth, out, only=names, fitting=fitting, max_steps=steps, n_workers=workers, tell=tell
         )
     said = write_benchmark(outcomes, out)
-    _show("Benchmark", [(v["what"], f"{v['value']:.3f}", v["bound"], _verdict(v["holds"])) for v in said])
+    _show("Benchmark", _STATEMENTS, [(v["what"], f"{v['value']:.3f}", v["bound"], _verdict(v["holds"])) for v in said])
     error_console().print(f"Written to {out}", markup=False, soft_wrap=True)
 
 
@@ -195,7 +198,7 @@ def _judge(folder: Path, *, shrunk: bool, matched: Path | None) -> None:
     def verdict(holds: bool) -> str:
         return _verdict(holds if demanded else None)
 
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in judgement.coverage:
         band = f"{row['low']:.3f} to {row['high']:.3f}"
         what = f"{row['parameter']} in {100 * row['level']:.0f} % intervals"
@@ -203,7 +206,7 @@ def _judge(folder: Path, *, shrunk: bool, matched: Path | None) -> None:
     for row in judgement.ranks:
         bound = f"above {row['threshold']:.5f}"
         rows.append((f"{row['parameter']}: rank test p", f"{row['p']:.4f}", bound, verdict(bool(row["holds"]))))
-    _show(f"Coverage over {judgement.n} clusters", rows)
+    _show(f"Coverage over {judgement.n} clusters", _STATEMENTS, rows)
     if not demanded:
         output_console().print("Not demanded of wrong isochrones, nor of a coarsened likelihood: see the page.")
     error_console().print(f"Written to {folder}", markup=False, soft_wrap=True)
@@ -232,6 +235,7 @@ def ppc(
 
     [cyan]clusterbayes validate ppc mycluster[/]
     """
+    from clusterbayes.cli.show import warn_if_not_converged
     from clusterbayes.results.export import write_json
     from clusterbayes.results.predictive import QUALITY, check_fit, checks_document, grid_of, quality_of
     from clusterbayes.results.result import FitResult
@@ -239,9 +243,12 @@ def ppc(
     refuse_existing(out, overwrite=overwrite)
     result = FitResult.load(folder)
     checks = check_fit(result, grid_of(result, grid), n_replicas=replicas, seed=seed)
-    _show("Checks", [(check.title, f"p = {check.p:.3f}", "", check.about) for check in checks])
+    if checks:
+        columns = ("check", "p", "what a small p points at")
+        _show("Checks", columns, [(check.title, f"{check.p:.3f}", check.about) for check in checks])
     quality = quality_of(checks)
-    output_console().print(f"\n{quality}: {QUALITY[quality]}", soft_wrap=True)
+    output_console().print(f"{quality}: {QUALITY[quality]}", soft_wrap=True)
+    warn_if_not_converged(error_console(), result)
     if out is not None:
         write_json(checks_document(checks), out)
 
@@ -284,10 +291,10 @@ def average(
         made = average_fits(fits, method=method)
         document[method] = {"weights": made.weights, "parameters": made.parameters}
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in made.weights.items())
-        rows = [
-            (name, f"{row['mean']:.4f} {row['unit']}", f"± {row['statistical']:.4f} ± {row['family']:.4f}", "")
+        rows: list[tuple[str, ...]] = [
+            (name, f"{row['mean']:.4f} {row['unit']}", f"± {row['statistical']:.4f} ± {row['family']:.4f}")
             for name, row in made.parameters.items()
         ]
-        _show(f"{method}: {weights}; errors within and between families", rows)
+        _show(f"{method}: {weights}", ("parameter", "mean", "errors within and between families"), rows)
     if out is not None:
         write_json(document, out)

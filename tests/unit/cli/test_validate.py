@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
+from unit.results.synthetic import make_result
 
 from clusterbayes.cli import app
 
@@ -21,3 +23,26 @@ def test_nothing_is_overwritten_unasked(tmp_path, command):
     assert done.exit_code == 2 and "the file exists" in done.output
     assert place.read_text(encoding="utf-8") == "precious"
     assert "the file exists" not in run("validate", *command, "--out", place, "--overwrite").output
+
+
+def fitted(folder, *, converged):
+    """An invented fit with the isochrones that come with the package."""
+    result = make_result(converged=converged)
+    result.provenance["grid"] |= {"name": "parsec", "digest": "", "extinction_law": "tables", "r_v": 3.1}
+    result.provenance["settings"] |= {"mass_function": "salpeter", "binary_law": "flat"}
+    result.provenance["fixed"] |= {"alpha_1": 2.35, "alpha_2": 2.35, "q_slope": 0.0}
+    result.draws["outlier_frac"] = np.abs(result.draws["outlier_frac"])
+    result.save(folder)
+    return folder
+
+
+def test_checks_have_headings_of_their_own(tmp_path):
+    done = run("validate", "ppc", fitted(tmp_path / "fit", converged=True), "--replicas", 100)
+    assert done.exit_code == 0
+    assert "what a small p" in done.output and "bound" not in done.output
+
+
+def test_a_fit_that_cannot_be_checked_has_no_empty_table_and_says_why(tmp_path):
+    done = run("validate", "ppc", fitted(tmp_path / "fit", converged=False))
+    assert done.exit_code == 0
+    assert done.output.startswith("unchecked: ") and "Not converged" in done.output
