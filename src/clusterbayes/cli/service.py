@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -148,9 +149,13 @@ def serve(
     from clusterbayes.records.http import HttpOptions, create_app
 
     options = HttpOptions(tokens=tokens, max_upload=int(max_upload * 1e6), loopback_only=not tokens)
-    with _opened(database_url, store) as (database, files):
-        error_console().print(f"Runs are shown at http://{host}:{port}/; Ctrl-C ends it.", markup=False)
-        uvicorn.run(create_app(database, files, options), host=host, port=port, log_level="warning")
+    with _listening(host, port) as place, _opened(database_url, store) as (database, files):
+        error_console().print(
+            f"Runs are shown at http://{host}:{place.getsockname()[1]}/; Ctrl-C ends it.", markup=False
+        )
+        server = uvicorn.Server(uvicorn.Config(create_app(database, files, options), log_level="warning"))
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[place])
 
 
 @database_app.command("upgrade")
@@ -193,6 +198,16 @@ def export(
         from clusterbayes.records.exporting import export_run
 
         typer.echo(str(export_run(Runs(database), files, run, out, overwrite=overwrite)))
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Listen, before anything is opened, so that a place that is taken can be said in a sentence."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        remedy = f"choose another port, e.g. --port {port + 1 if port < 65535 else 8000}, or an address of this machine"
+        problem = f"can't listen there: {str(error.strerror or error).partition(' (')[0]}"  # Python adds the address
+        raise SettingsError(problem, "--host and --port", f"{host}:{port}", remedy=remedy) from None
 
 
 def _tokens(path: Path | None) -> tuple[str, ...]:

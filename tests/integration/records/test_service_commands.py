@@ -100,6 +100,15 @@ def ask(port, path, token):
         return answer.status, answer.read()
 
 
+def test_a_port_in_use_is_said(run, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = run("serve", "--database-url", f"sqlite:///{tmp_path / 'runs.db'}", "--port", port)
+    assert (code, out) == (2, "")
+    assert f"127.0.0.1:{port}" in err and "in use" in err and "another port" in err
+    assert not (tmp_path / "runs.db").exists()
+
+
 def test_a_real_server_answers(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
