@@ -24,7 +24,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulation and of the fit.")] = 1,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Most steps of each walker after burn-in.", show_default="10000"),
+        typer.Option(min=10, metavar="N", help="Most steps of each walker after burn-in.", show_default="10000"),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Processor cores to use.", show_default="all")

@@ -258,7 +258,7 @@ def fit(
     steps: Annotated[
         int | None,
         typer.Option(
-            min=1,
+            min=10,
             metavar="N",
             help="Most steps of each walker after burn-in; sampling ends earlier once it has converged.",
             rich_help_panel=_RUN,

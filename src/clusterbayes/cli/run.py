@@ -76,8 +76,8 @@ class Request:
         reading = {**self.reading, "observables": photometry.observables}
         return self.cut(Photometry.read(self.control, source=f"control field {self.control}", **reading))
 
-    def run(self, photometry: Photometry, progress: Progress, stop: Stop, checkpoint: Path) -> FitResult:
-        """Fit, or go on from the checkpoint."""
+    def run(self, photometry: Photometry, progress: Progress, stop: Stop, checkpoint: Path, restart: bool) -> FitResult:
+        """Fit, or go on from the checkpoint unless the fit is to begin anew."""
         from clusterbayes.inference.fit import fit_cluster
         from clusterbayes.inference.sampler import SamplingOptions
 
@@ -89,6 +89,7 @@ class Request:
             progress=progress,
             cancel=stop.wanted,
             checkpoint=checkpoint,
+            restart=restart,
             **self.options(photometry),
         )
 
@@ -123,8 +124,6 @@ def fit_and_write(request: Request, run: Run) -> None:
     from clusterbayes.inference.checkpoint import discard
 
     checkpoint = checkpoint_place(run.folder)
-    if run.restart:
-        discard(checkpoint)
     try:
         with stoppable() as stop, messages(console, run.quiet):
             result = _fit(request, run, photometry, stop, checkpoint)
@@ -148,7 +147,7 @@ def _fit(request: Request, run: Run, photometry: Photometry, stop: Stop, checkpo
     started = datetime.now(UTC)
     progress = progress_for(run.quiet, error_console())
     try:
-        return request.run(photometry, progress, stop, checkpoint)
+        return request.run(photometry, progress, stop, checkpoint, run.restart)
     except FitCancelled:
         raise
     except FitError as error:

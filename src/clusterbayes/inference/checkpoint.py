@@ -303,7 +303,7 @@ def _check_identity(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) 
 def _refusal(path: Path, changed: list[tuple[str, str, str]]) -> CheckpointError:
     remedy = (
         "give the old values to go on, or begin anew: --restart or another folder on the command line, "
-        "another file in Python"
+        "restart=True in Python"
     )
     problem = "this checkpoint is of another fit"
     if len(changed) > _SHOWN:

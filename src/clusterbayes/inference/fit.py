@@ -29,7 +29,7 @@ from clusterbayes.inference.assembling import (
     with_astrometry,
 )
 from clusterbayes.inference.binning import bin_for_sampling, bin_for_search
-from clusterbayes.inference.checkpoint import Checkpoint, Keeper, NothingKept
+from clusterbayes.inference.checkpoint import Checkpoint, Keeper, NothingKept, discard
 from clusterbayes.inference.field import FieldLearner
 from clusterbayes.inference.identity import identity
 from clusterbayes.inference.progress import Progress, QuietProgress
@@ -81,6 +81,7 @@ def fit_cluster(
     progress: Progress | bool | None = None,
     cancel: Callable[[], bool] | None = None,
     checkpoint: str | Path | None = None,
+    restart: bool = False,
 ) -> FitResult:
     """Fit isochrones to the photometry of a star cluster.
 
@@ -150,6 +151,8 @@ def fit_cluster(
         A file that keeps the state of the fit, written every few seconds and when the fit is cancelled or
         interrupted. Where it exists already, the fit goes on from there, and its numbers are those of an unbroken run.
         It stays when the fit is done; calling again with a finished one gives the same result at once.
+    restart : bool
+        Begin anew where a checkpoint exists. It goes once the fit begins, and stays if the fit is refused.
 
     Returns
     -------
@@ -214,6 +217,8 @@ def fit_cluster(
         if checkpoint is not None:
             provenance = provenance_of(model, chosen.photometry, seed, settings)
             own = identity(model, provenance, chosen.control, chosen.start)
+            if restart:
+                discard(checkpoint)
             keeper = Checkpoint(checkpoint, own, rng, started=started)
         with keeper:
             watch.stage("search")

@@ -192,6 +192,8 @@ def broken_off(monkeypatch, no_plots):
 
     def fit_cluster(photometry, **options):
         place = options["checkpoint"]
+        if options["restart"]:
+            place.unlink()
         seen.append((place, place.read_text() if place.exists() else None))
         place.write_text(f"run {len(seen)}")
         error = plan.pop(0)
@@ -227,6 +229,9 @@ def test_a_fit_can_be_begun_anew(run, catalogue, broken_off, tmp_path):
     seen, plan = broken_off
     plan += [CANCELLED, None]
     run("fit", catalogue, "--out", tmp_path / "out", "-q")
+    code, _, err = run("fit", catalogue, "--out", tmp_path / "out", "-q", "--restart", "--steps", "3")
+    assert code == 2 and "--steps" in err and "10" in err
+    assert (tmp_path / "out.checkpoint.h5").read_text() == "run 1"
     assert run("fit", catalogue, "--out", tmp_path / "out", "-q", "--restart")[0] == 0
     assert [content for _, content in seen] == [None, None]
 

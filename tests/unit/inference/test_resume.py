@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from unit.model.mocks import GRID, mock_table
 
-from clusterbayes.errors import CheckpointError, FitCancelled
+from clusterbayes.errors import CheckpointError, FitCancelled, SettingsError
 from clusterbayes.inference import SamplingOptions, fit_cluster
 from clusterbayes.photometry import Photometry
 
@@ -151,6 +151,18 @@ def test_other_data_grid_or_settings_are_refused(begun, change, message):
     with pytest.raises(CheckpointError, match=message):
         fit(checkpoint=begun, **change)
     assert begun.read_bytes() == before
+
+
+def test_a_fit_that_begins_anew_replaces_the_checkpoint_and_one_that_is_refused_leaves_it(begun, tmp_path):
+    path, before = tmp_path / "fit.h5", begun.read_bytes()
+    path.write_bytes(before)
+    with pytest.raises(SettingsError, match="ebv"):
+        fit(checkpoint=path, restart=True, fixed={"ebv": 0.1})
+    assert path.read_bytes() == before
+    with pytest.raises(FitCancelled):
+        fit(checkpoint=path, restart=True, seed=2, display=Display("search", -1.0))
+    with pytest.raises(CheckpointError, match="seed was 2"):
+        fit(checkpoint=path)
 
 
 def test_another_number_of_threads_is_the_same_fit(begun, tmp_path, unbroken):

@@ -14,7 +14,7 @@ from clusterbayes.photometry.treatment import Treatment
 from clusterbayes.records.settings import FitSettings
 
 #: What the run itself brings, or its worker; and a function, which no client can send.
-GIVEN = {"photometry", "control", "progress", "cancel", "checkpoint", "sampler"}
+GIVEN = {"photometry", "control", "progress", "cancel", "checkpoint", "restart", "sampler"}
 
 
 def keywords(function):
