@@ -45,6 +45,17 @@ _UNITS = {
     "scale_radius": "deg",
 }
 
+# Names, in lower case, that people give to what is sampled in another form: the parameter, and how it follows.
+_AGE, _REDDENING, _METALLICITY = (
+    "log_age = log10(age in years)",
+    "a_v = R_V ebv, 3.1 ebv by default",
+    "mh = [M/H] [dex]",
+)
+_INSTEAD = {
+    "age": _AGE, "age_gyr": _AGE, "age_myr": _AGE, "distance": "dist_mod = 5 log10(distance / 10 pc)",
+    "ebv": _REDDENING, "e(b-v)": _REDDENING, "metallicity": _METALLICITY, "feh": _METALLICITY, "[fe/h]": _METALLICITY,
+}  # fmt: skip
+
 
 def unit_of(name: str) -> str:
     """Return the unit of a parameter, an empty string for pure numbers."""
@@ -205,7 +216,7 @@ class ParameterSet:
             prior = parse_prior(spec)
             default = priors.get(name)
             if default is not None and (prior.high <= default.low or prior.low >= default.high):
-                allowed = f"{default.low:g} to {default.high:g}"
+                allowed = _range(name, default)
                 raise SettingsError(f"the prior of {name} lies outside the allowed range", name, str(prior), allowed)
             held.pop(name, None)
             free[name] = _within(prior, default)
@@ -215,7 +226,7 @@ class ParameterSet:
                 raise SettingsError(f"{name} has both a prior and a fixed value; give one of them")
             default = priors.get(name)
             if default is not None and not default.low <= value <= default.high:
-                allowed = f"{default.low:g} to {default.high:g}"
+                allowed = _range(name, default)
                 raise SettingsError(f"{name} cannot be held at this value", name, value, allowed)
             if not np.isfinite(value) or (value < 0.0 and name.startswith(("floor_", "depth", "pm_dispersion"))):
                 raise SettingsError(
@@ -292,8 +303,15 @@ def _check_held_by_grid(
 
 
 def _check_known(name: str, known: Sequence[str]) -> None:
+    instead = None if name in known else _INSTEAD.get(name.lower())
+    if instead is not None:
+        raise SettingsError("this is no parameter of the fit, but follows from one", name, remedy=f"set {instead}")
     if name not in known:
         raise SettingsError.unknown("parameter", name, known)
+
+
+def _range(name: str, default: Prior) -> str:
+    return f"{default.low:g} to {default.high:g} {unit_of(name)}".strip()
 
 
 def _within(prior: Prior, default: Prior | None) -> Prior:

@@ -230,6 +230,9 @@ def parse_prior(spec: str | Prior) -> Prior:
     """
     if isinstance(spec, Prior):
         return spec
+    if _is_number(spec):
+        problem, remedy = "a prior is a distribution", "hold a parameter at a value with --fix, in Python with fixed="
+        raise SettingsError(problem, value=spec, expected=f"one such as {_EXAMPLES}", remedy=remedy)
     match = re.fullmatch(r"\s*([A-Za-z_-]+)\s*\(([^()]*)\)\s*", str(spec))
     name = match.group(1).lower().replace("_", "").replace("-", "") if match else ""
     if match is None or name not in _KINDS:
@@ -246,3 +249,11 @@ def parse_prior(spec: str | Prior) -> Prior:
     if scale.get(name, min(arguments)) <= 0.0:
         raise SettingsError(f"prior {spec!r}: widths must be positive and the lower bound below the upper")
     return kind(*arguments)
+
+
+def _is_number(spec: object) -> bool:
+    try:
+        float(str(spec))
+    except ValueError:
+        return False
+    return True

@@ -142,6 +142,7 @@ def test_texts(text, expected):
         ("gaussian(0, 1)", "not understood"),
         ("normal", "not understood"),
         ("normal 0 1", "not understood"),
+        ("0.1", r"a distribution.*one such as uniform\(8, 9\).*--fix"),
         ("", "not understood"),
         ("normal(0, 1) + 2", "not understood"),
         ("normal(a, 1)", "not a number"),
