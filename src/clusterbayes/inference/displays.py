@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from clusterbayes.inference.progress import Progress as ProgressLike
 
@@ -66,24 +66,28 @@ class BarProgress:
     ----------
     console : rich.console.Console
         Where to draw.
+    clock : callable
+        Returns the present time [s].
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._left = TimeLeft(clock)
         self._bars = Progress(
             TextColumn("[bold]{task.fields[place]}[/] {task.description:<10}"),
             BarColumn(bar_width=28),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[message]}"),
             console=console,
         )
         self._task: TaskID | None = None
+        self._message = ""
 
     def stage(self, name: str, index: int, total: int) -> None:
         """Begin stage `name`, the `index`-th (from 0) of `total`; the one before it is done."""
         self._finish()
+        self._left.begin()
+        self._message = ""
         self._bars.start()
         place = f"{index + 1}/{total}"
         self._task = self._bars.add_task(_words(name), total=100.0, place=place, message="")
@@ -91,7 +95,8 @@ class BarProgress:
     def update(self, percent: float, message: str = "") -> None:
         """Report how much of the stage is done (0 to 100)."""
         if self._task is not None:
-            self._bars.update(self._task, completed=min(max(percent, 0.0), 100.0), message=message)
+            self._message, text = message, ", ".join(filter(None, (self._left(percent), message)))
+            self._bars.update(self._task, completed=min(max(percent, 0.0), 100.0), message=text)
 
     def close(self) -> None:
         """Leave the bars as they are and stop drawing; may be called more than once."""
@@ -99,7 +104,7 @@ class BarProgress:
 
     def _finish(self) -> None:
         if self._task is not None:
-            self._bars.update(self._task, completed=100.0)
+            self._bars.update(self._task, completed=100.0, message=self._message)
 
 
 class LineProgress:

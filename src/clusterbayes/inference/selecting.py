@@ -52,7 +52,8 @@ def select(
     photometry, selection = _primary(photometry, text)
     notes = list(photometry.notes)
     if text == "auto":
-        notes.append(f"faint limit {selection.band}={selection.faint:g} found from the data ({selection.reason})")
+        found = f"{selection.band}={selection.faint:g}"
+        notes.append(f"faint limit {found} found from the data ({selection.reason}); --mag-limit sets another")
     if completeness is not None and not isinstance(completeness, Completeness):
         completeness = Completeness.read(completeness)
     selection = replace(selection, completeness=completeness, others=others)

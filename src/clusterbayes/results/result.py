@@ -30,6 +30,7 @@ SCHEMA_VERSION = "1.0"
 _FORMAT = "clusterbayes.FitResult"
 _FORMAT_VERSION = "1.0"
 _FILE_NAME = "result.h5"
+_EXPECTED = f"a folder that 'clusterbayes fit' or FitResult.save wrote, or its {_FILE_NAME}"
 _PERCENTILES = {"q05": 5.0, "q16": 16.0, "q84": 84.0, "q95": 95.0}
 
 
@@ -295,11 +296,12 @@ class FitResult:
         """
         source = _file_in(path) if Path(path).is_dir() else Path(path)
         if not source.is_file():
-            raise InputError("no such file", str(source), expected="a result.h5 written by FitResult.save")
+            problem = f"the folder holds no {_FILE_NAME}" if Path(path).is_dir() else "no such file or folder"
+            raise InputError(problem, str(path), expected=_EXPECTED)
         try:
             file = h5py.File(source, "r")
         except OSError as error:
-            raise InputError("this is no HDF5 file, or a damaged one", str(source), expected="a result.h5") from error
+            raise InputError("this is no HDF5 file, or a damaged one", str(source), expected=_EXPECTED) from error
         with file:
             if file.attrs.get("format") != _FORMAT:
                 raise InputError("this HDF5 file holds no fit result", str(source), expected=f"format {_FORMAT}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 import types
 
 import pytest
@@ -47,9 +48,9 @@ def test_lines_survive_a_percentage_of_zero():
     assert lines[-1].endswith("search: 0 %")
 
 
-def drawn(use) -> str:
+def drawn(use, clock=time.monotonic) -> str:
     stream = io.StringIO()
-    use(BarProgress(Console(file=stream, force_terminal=True, width=100, color_system=None)))
+    use(BarProgress(Console(file=stream, force_terminal=True, width=100, color_system=None), clock))
     return stream.getvalue()
 
 
@@ -67,6 +68,19 @@ def test_bars_show_stage_and_message():
     assert "5/8 sample" in text
     assert "[not markup" in text
     assert "100 %" in text
+
+
+def test_bars_tell_the_time_left_however_seldom_a_stage_reports():
+    clock = Clock()
+
+    def use(progress):
+        progress.stage("sample", 4, 8)
+        progress.update(30.0, "burn-in 80 steps")
+        clock.now += 100
+        progress.update(50.0, "20 steps")
+        progress.close()
+
+    assert "about 4 min left, 20 steps" in drawn(use, clock)
 
 
 def test_bars_may_be_closed_without_a_stage():

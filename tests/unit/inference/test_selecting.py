@@ -35,6 +35,12 @@ def test_a_limit_in_a_band_that_the_table_lacks_is_taken_on_trust():
     assert any("2MASS_Ks" in note for note in notes)
 
 
+def test_a_limit_that_was_found_is_noted_with_the_option_that_sets_another():
+    _, _, selection, notes = select(photometry(), None, "auto")
+    (note,) = [note for note in notes if "found from the data" in note]
+    assert note.startswith(f"faint limit Gaia_G={selection.faint:g}") and note.endswith("--mag-limit sets another")
+
+
 def test_the_control_field_is_cut_alike():
     taken = photometry()
     kept, control, _, _ = select(taken, taken, "G=15.5,BP=15", max_error={"Gaia_RP": 0.0045})

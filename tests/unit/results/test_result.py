@@ -130,7 +130,9 @@ def test_a_failed_write_leaves_the_old_file(result, tmp_path, monkeypatch):
 
 
 def test_loading_something_else(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="no such file or folder"):
+        FitResult.load(tmp_path / "nothing")
+    with pytest.raises(InputError, match=r"the folder holds no result\.h5.*a folder that 'clusterbayes fit'"):
         FitResult.load(tmp_path)
     other = tmp_path / "result.h5"
     other.write_text("hello")
