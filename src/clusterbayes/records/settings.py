@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError
 
-from clusterbayes.errors import InputError, SettingsError
+from clusterbayes.errors import InputError, SettingsError, close_matches
 from clusterbayes.inference.sampler import SamplingOptions
 from clusterbayes.isochrones.extinction import check_extinction_law
 from clusterbayes.isochrones.families import FAMILIES
@@ -127,7 +127,7 @@ class FitSettings(WireModel):
         try:
             settings = values if isinstance(values, cls) else cls.model_validate({} if values is None else values)
         except ValidationError as error:
-            raise SettingsError(explain(error), "settings") from None
+            raise SettingsError(explain(error, cls), "settings") from None
         settings._check()
         return settings
 
@@ -173,15 +173,29 @@ class FitSettings(WireModel):
         return {**{name: getattr(self, name) for name in names}, "completeness": completeness, "sampling": sampling}
 
 
-def explain(error: ValidationError) -> str:
-    """Say in one line what is wrong with a document: where, and why."""
+_NESTED: dict[str, type[WireModel]] = {
+    "sampling": SamplingSettings, "treatment": TreatmentSettings, "completeness": CompletenessTable
+}  # fmt: skip
+
+
+def explain(error: ValidationError, settings: type[FitSettings] | None = None) -> str:
+    """Say in one line what is wrong with a document: where, and why; of settings, which names were meant."""
     parts = []
     for item in error.errors(include_url=False)[:5]:
         place = ".".join(str(key) for key in item["loc"])
+        if settings is not None and item["type"] == "extra_forbidden":
+            parts.append(f"{place}: {_unknown(str(item['loc'][-1]), _NESTED.get(str(item['loc'][0]), settings))}")
+            continue
         value = item.get("input")
         shown = f" (given: {str(value)[:60]!r})" if isinstance(value, str | int | float) and not _odd(value) else ""
         parts.append(f"{place}: {item['msg']}{shown}" if place else f"{item['msg']}{shown}")
     return "; ".join(parts)
+
+
+def _unknown(name: str, model: type[WireModel]) -> str:
+    names = [field.alias or key for key, field in model.model_fields.items()]
+    meant = close_matches(name, names)
+    return "no such setting; " + (f"did you mean {' or '.join(meant)}?" if meant else f"known are {', '.join(names)}")
 
 
 def _odd(value: Any) -> bool:

@@ -227,7 +227,10 @@ def test_rows_of_the_host_and_of_others_wait_in_one_queue(service, hosts_own, qu
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 BAD_SETTINGS = [
-    ({"seeed": 1}, "seeed: Extra inputs"),
+    ({"seeed": 1}, r"seeed: no such setting; did you mean seed\?"),
+    ({"mag_limt": "auto"}, r"did you mean magLimit\?"),
+    ({"sampling": {"maxStep": 50}}, r"sampling\.maxStep: no such setting; did you mean maxSteps\?"),
+    ({"ebv": 0.1}, "ebv: no such setting; known are .*observables, columns, .*fixed"),
     ({"seed": "one"}, "seed"),
     ({"schemaVersion": "2.0"}, "schemaVersion.*'1.0'.*given: '2.0'"),
     ({"counts": "guess"}, "'model' or 'ignore'"),
