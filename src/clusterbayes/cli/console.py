@@ -38,9 +38,9 @@ def output_console() -> Console:
     return Console(highlight=False)
 
 
-def error_console() -> Console:
-    """Return a console on the present standard error."""
-    return Console(stderr=True, highlight=False)
+def error_console(quiet: bool = False) -> Console:
+    """Return a console on the present standard error, one that shows nothing if `quiet`."""
+    return Console(stderr=True, highlight=False, quiet=quiet)
 
 
 def refuse_existing(*paths: Path | None, overwrite: bool) -> None:

@@ -100,8 +100,7 @@ def export(
     made = shared_table(fit, table, name=name or _cluster_name(result), options=options)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(made, out, kind)
-    if not quiet:
-        error_console().print(f"{table}: {len(made)} rows in {out}", markup=False, soft_wrap=True)
+    error_console(quiet).print(f"{table}: {len(made)} rows in {out}", markup=False, soft_wrap=True)
 
 
 def _cluster_name(result: Path) -> str:

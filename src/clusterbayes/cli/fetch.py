@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clusterbayes.cli.console import JsonOption, error_console, guarded
+from clusterbayes.cli.console import JsonOption, QuietOption, error_console, guarded
 
 __all__ = ["fetch"]
 
@@ -46,6 +46,7 @@ def fetch(
     ] = 200_000,
     refresh: Annotated[bool, typer.Option("--refresh", help="Ask again, although the answer was kept.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     r"""Fetch a cluster's stars and those of the field around it, ready to be fitted.
@@ -80,7 +81,7 @@ def fetch(
         document |= {"citation": table.meta["citation"], "to_fit": fitting}
         typer.echo(json_text(document), nl=False)
         return
-    console = error_console()
+    console = error_console(quiet)
     console.print(
         f"{catalog}: {inside} stars within {radius:g} deg, {len(table) - inside} in the field, in {target}"
         + (f" (kept since {table.meta['fetched_on']}; --refresh asks again)" if kept else ""),

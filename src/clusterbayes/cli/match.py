@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clusterbayes.cli.console import JsonOption, error_console, guarded
+from clusterbayes.cli.console import JsonOption, QuietOption, error_console, guarded
 from clusterbayes.cli.options import parse_number
 from clusterbayes.cli.reading import (
     ErrorFloorOption,
@@ -63,6 +63,7 @@ def match(
         bool, typer.Option("--only-matched", help="Leave out rows of the first table that have no partner.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Match two tables by position: photometry of one beside the parallaxes of the other.
@@ -95,9 +96,10 @@ def match(
         notes = [*read, *pairs.notes]
         typer.echo(json_text({"out": str(out), "rows": len(made), **_document(pairs), "notes": notes}), nl=False)
         return
-    console = error_console()
+    console = error_console(quiet)
     for note in read:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
+        shown = error_console() if note == lost else console  # a loss is said in any case
+        shown.print(f"note: {note}", markup=False, soft_wrap=True)
     console.print(pairs.describe(), markup=False, soft_wrap=True)
     console.print(f"{len(made)} rows in {out}", markup=False, soft_wrap=True)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from clusterbayes.cli.console import OverwriteOption, error_console, guarded, refuse_existing
+from clusterbayes.cli.console import OverwriteOption, QuietOption, error_console, guarded, refuse_existing
 from clusterbayes.cli.export import ResultArgument
 from clusterbayes.errors import ClusterBayesError, InputError, SettingsError
 
@@ -44,6 +44,7 @@ def plot(
     dpi: Annotated[int, typer.Option(min=20, max=1200, help="Dots an inch, of what is drawn in dots.")] = 170,
     title: TitleOption = None,
     overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Draw pictures of a finished fit.
 
@@ -64,7 +65,7 @@ def plot(
     folder = _folder(result) / "plots" if out is None else out
     wanted = list(dict.fromkeys(kind)) or list(KINDS)
     refuse_existing(*(folder / f"{name}.{format}" for name in wanted), overwrite=overwrite)
-    console = error_console()
+    console = error_console(quiet)
     for name in wanted:
         try:
             figure = draw(fit, name, title)
@@ -107,6 +108,7 @@ def report(
         ),
     ] = None,
     overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write the report of a finished fit: one HTML page that opens anywhere, without a network.
 
@@ -127,4 +129,4 @@ def report(
         checks = beside
     shown = None if checks is None else _read_checks(checks)
     path = write_report(FitResult.load(result), target, title=title, checks=shown)
-    error_console().print(f"report: {path}", markup=False, soft_wrap=True)
+    error_console(quiet).print(f"report: {path}", markup=False, soft_wrap=True)

@@ -62,7 +62,7 @@ def test_mistakes_are_explained(run, folder, tmp_path, words, told):
 def test_a_folder_without_a_result(run, tmp_path):
     code, _, err = run("export", tmp_path, "--out", "x.csv")
     assert code == 2
-    assert "no such file" in err
+    assert "the folder holds no result.h5" in err
 
 
 def test_derive_prints_quantities_and_how_they_were_made(run, folder):

@@ -21,6 +21,7 @@ def test_two_tables_become_one(run):
     assert "not matched: 1 (no star of the other table within the radius)" in err
     assert Table.read("both.ecsv")["parallax"].tolist() == [0.5, None]
     assert "--overwrite" in run(*words)[2]
+    assert run(*words, "--overwrite", "--quiet") == (0, "", "")
     assert run(*words, "--overwrite", "--only-matched", "--radius", "0.5")[0] == 0
     assert Table.read("both.ecsv")["id"].tolist() == ["a"]
 
@@ -55,6 +56,8 @@ def test_what_the_tables_say_of_themselves_is_kept_or_its_loss_is_said(run, tmp_
     code, _, err = run("match", "own.ecsv", "gaia.ecsv", "--out", "both.csv")
     assert code == 0
     assert "fit both.csv with --parallax-zero-point applied" in err
+    code, _, quiet = run("match", "own.ecsv", "gaia.ecsv", "--out", "both.csv", "--overwrite", "--quiet")
+    assert code == 0 and quiet.count("\n") == 1 and quiet in err  # the loss, and nothing else
     gaia["parallax"] = 1.0  # a table with parallaxes of its own speaks for them itself
     gaia.meta.clear()
     gaia.write("raw.ecsv")

@@ -24,6 +24,9 @@ def test_plots_of_the_kinds_asked_for(saved, tmp_path):
     done = run("plot", saved, "--kind", "membership", "-k", "luminosity", "--format", "svg", "--out", tmp_path / "p")
     assert done.exit_code == 0, done.output
     assert {entry.name for entry in (tmp_path / "p").iterdir()} == {"membership.svg", "luminosity.svg"}
+    assert "membership.svg" in done.output
+    quiet = run("plot", saved, "--kind", "membership", "--out", tmp_path / "q", "--quiet")
+    assert (quiet.exit_code, quiet.output) == (0, "") and (tmp_path / "q" / "membership.png").is_file()
     again = run("plot", saved / "result.h5", "--kind", "membership", "--format", "svg", "--out", tmp_path / "p")
     assert again.exit_code == 2
     assert "--overwrite" in again.output
