@@ -64,13 +64,20 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except (ClusterBayesError, OSError) as error:
-            error_console().print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+            error_console().print(f"[bold red]Error:[/] {escape(_words(error))}", soft_wrap=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             error_console().print("Interrupted; nothing was written.")
             raise typer.Exit(130) from None
 
     return inside
+
+
+def _words(error: Exception) -> str:
+    """Return the message, that of the system without its number and with the name in front."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
 
 
 class _ConsoleHandler(logging.Handler):

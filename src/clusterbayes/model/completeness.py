@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from astropy.io.registry import IORegistryError
 from astropy.table import Table
 
 from clusterbayes.errors import InputError, SettingsError
@@ -59,8 +60,9 @@ class Completeness:
         source = str(path)
         try:
             table = Table.read(path, format="ascii" if Path(path).suffix.lower() in (".csv", ".txt", ".dat") else None)
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"the completeness table cannot be read: {error}", source) from None
+        except (OSError, ValueError, TypeError, IORegistryError) as error:
+            problem = f"the completeness table cannot be read: {str(error).strip().partition(chr(10))[0]}"
+            raise InputError(problem, source, expected="a CSV with the columns magnitude and fraction") from None
         missing = [name for name in ("magnitude", "fraction") if name not in table.colnames]
         if missing:
             raise InputError(

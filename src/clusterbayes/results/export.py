@@ -114,9 +114,7 @@ def check_output_folder(path: str | os.PathLike[str], overwrite: bool = False) -
         raise SettingsError(
             problem, str(path), remedy="choose another one, or allow it to be overwritten (--overwrite)"
         )
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise SettingsError(f"nothing can be written below {existing}", str(path), remedy="choose another folder")
+    _check_writable(folder, path)
     return folder
 
 
@@ -140,12 +138,22 @@ def check_output_file(path: Path, overwrite: bool = False, kind: str | None = No
     Raises
     ------
     SettingsError
-        If the format is not known, or the file exists and may not be replaced.
+        If the format is not known, the file exists and may not be replaced, or nothing can be written there.
     """
     known = table_format(path, kind)
     if path.exists() and not overwrite:
         raise SettingsError("the file exists", str(path), remedy="choose another name, or give --overwrite")
+    if path.is_dir():
+        raise SettingsError("this is a folder, not a file", str(path), remedy="choose another name")
+    _check_writable(path.resolve().parent, path)
     return known
+
+
+def _check_writable(folder: Path, path: str | os.PathLike[str]) -> None:
+    """Refuse a folder that can't be made or written to."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise SettingsError(f"nothing can be written below {existing}", str(path), remedy="choose another folder")
 
 
 def _foreign(folder: Path) -> set[str]:

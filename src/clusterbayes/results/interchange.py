@@ -8,6 +8,7 @@ independent, and ArviZ may count it as it counts any chain.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,9 @@ def to_arviz(result: FitResult, *, thin: int | None = None) -> Any:
         If ArviZ is not installed.
     """
     require_extra("arviz", "arviz", "xarray")
-    import arviz
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # it announces its next version once a day
+        import arviz
     import xarray
 
     n_steps, n_walkers, _ = result.chain.shape

@@ -59,6 +59,20 @@ def test_mistakes_are_explained(run, folder, tmp_path, words, told):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_that_cannot_be_written_are_said_first(run, folder, tmp_path):
+    (tmp_path / "notes.csv").mkdir()
+    code, _, err = run("export", folder, "--out", tmp_path / "notes.csv", "--overwrite")
+    assert code == 2 and "this is a folder, not a file" in err
+    code, _, err = run("export", folder, "--out", folder / "result.h5" / "x.csv")
+    assert code == 2 and "nothing can be written below" in err and "Errno" not in err
+
+
+def test_what_the_system_says_has_the_name_and_no_number(run, folder, tmp_path):
+    (tmp_path / "taken").write_text("")
+    code, _, err = run("plot", folder, "--kind", "hr", "--out", tmp_path / "taken")
+    assert code == 2 and err == f"Error: {tmp_path / 'taken'}: File exists.\n"
+
+
 def test_a_folder_without_a_result(run, tmp_path):
     code, _, err = run("export", tmp_path, "--out", "x.csv")
     assert code == 2

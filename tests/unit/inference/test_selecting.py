@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from unit.model.mocks import GAIA, mock_table
 
-from clusterbayes.errors import SettingsError
+from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.inference.selecting import described, select
 from clusterbayes.model.completeness import Completeness
 from clusterbayes.photometry import Photometry
@@ -72,6 +72,15 @@ def test_a_completeness_of_zero_leaves_no_star(tmp_path):
     kept, _, _, _ = select(photometry(), None, "none", path)
     assert kept.values[:, 0].max() < 15.01
     assert kept.dropped["where the completeness is 0"] > 0
+
+
+@pytest.mark.parametrize("name", ["folder", "share.tbl"])
+def test_what_is_no_completeness_table_is_refused_in_a_line(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "share.tbl").write_text("magnitude fraction\n")
+    with pytest.raises(InputError, match="completeness table cannot be read.*magnitude and fraction") as caught:
+        select(photometry(), None, "none", tmp_path / name)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("limits", [{"Gaia_X": 0.1}, {"Gaia_BP": 0.0}, {"parallax": 0.1}])

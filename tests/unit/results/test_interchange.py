@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -38,20 +41,34 @@ def test_ensembles_are_chains_and_steps_are_thinned(result):
 
 
 def test_corner_and_arviz_take_it(result):
-    import arviz
-    import corner
-    from matplotlib import pyplot
-
     rng = np.random.default_rng(1)
     tree = to_arviz(
         replace(result, chain=rng.normal(size=(400, 6, len(result.names)))[:, :, :], log_prob=np.zeros((400, 6)))
     )
+    import arviz  # quiet by now
+    import corner
+    from matplotlib import pyplot
+
     table = arviz.summary(tree, var_names=["log_age", "mh"])
     assert list(table.index) == ["log_age", "mh"]
     assert (table["ess_bulk"] > 300).all() and (table["r_hat"] < 1.05).all()
     figure = corner.corner(tree, var_names=["log_age", "mh", "a_v"])
     assert len(figure.axes) == 9
     pyplot.close(figure)
+
+
+ALONE = """
+from unit.results.synthetic import make_result
+from clusterbayes.results.plots import draw
+draw(make_result(n_member=30, n_field=10, n_unused=3), "corner", None)
+"""
+
+
+def test_what_arviz_says_once_a_day_is_not_for_those_who_look_at_a_fit(tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "error::FutureWarning", "-c", ALONE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("thin", [0, 13])

@@ -7,6 +7,7 @@ left out.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -98,7 +99,9 @@ def plot_corner(
 
 def _panels(figure: Figure, draws: NDArray[np.float64], ranges: Sequence[tuple[float, float]]) -> NDArray[np.object_]:
     """Let corner draw (n_draw, n) draws on an empty figure; return its axes (n, n)."""
-    import corner  # heavy, and it imports pyplot
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # ArviZ, which it imports, announces its next version once a day
+        import corner  # heavy, and it imports pyplot
 
     corner.corner(
         draws,
