@@ -37,6 +37,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with open(partial, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(partial, target)
+    except OSError as error:
+        if str(error.filename) == str(partial):  # nobody but this module knows the other name
+            error.filename = str(target)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

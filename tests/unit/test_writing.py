@@ -30,6 +30,13 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_an_error_speaks_of_the_file_that_was_asked_for(tmp_path):
+    place = tmp_path / "nowhere" / "a.txt"
+    with pytest.raises(FileNotFoundError) as caught:
+        write_text("new", place)
+    assert caught.value.filename == str(place)
+
+
 def test_what_a_killed_process_left_is_told_from_what_belongs_to_somebody(tmp_path):
     for name in (".m[67].00ff12ab", ".m[67].previous", ".m6.00ff12ab", "m[67]"):
         (tmp_path / name).mkdir()
