@@ -38,7 +38,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(partial, target)
     except OSError as error:
-        if str(error.filename) == str(partial):  # nobody but this module knows the other name
+        if Path(str(error.filename)).name == partial.name:  # nobody but this module knows the other name
             error.filename = str(target)
         raise
     finally:
