@@ -27,6 +27,7 @@ from clusterbayes.results.plots.style import (
     INK,
     ISOCHRONE,
     MEMBERS,
+    MOST_VECTORS,
     draw_members,
     new_figure,
     styled,
@@ -49,6 +50,7 @@ def _spans(ax: Axes, x: Array, y: Array, dy: Array, p: Array) -> None:
     likely = (p > 0.5) & np.isfinite(x + y + dy)
     lines = np.stack([np.stack([x, y - dy], axis=1), np.stack([x, y + dy], axis=1)], axis=1)[likely]
     look: dict[str, Any] = {"colors": MEMBERS(p[likely]), "linewidths": 0.5, "alpha": 0.35, "zorder": 2}
+    look["rasterized"] = len(lines) > MOST_VECTORS
     ax.add_collection(LineCollection(list(lines), **look), autolim=False)
 
 

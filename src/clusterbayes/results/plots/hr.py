@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from clusterbayes.results.plots.style import (
     INK,
     MEMBERS,
+    MOST_VECTORS,
     draw_curves,
     draw_members,
     free_corners,
@@ -93,10 +94,9 @@ def _draw_spreads(ax: Axes, rows: NDArray[np.float64], p_member: NDArray[np.floa
     bars = [np.stack([x - dx, y, x + dx, y], axis=1), np.stack([x, y - dy, x, y + dy], axis=1)]
     lines = np.concatenate(bars).reshape(-1, 2, 2)
     keep = np.isfinite(lines).all(axis=(1, 2))
-    colours = MEMBERS(np.tile(p_member, 2)[keep])
-    ax.add_collection(
-        LineCollection(list(lines[keep]), colors=colours, linewidths=0.5, alpha=0.35, zorder=2), autolim=False
-    )
+    look: dict[str, Any] = {"colors": MEMBERS(np.tile(p_member, 2)[keep]), "linewidths": 0.5, "alpha": 0.35}
+    look["rasterized"] = len(rows) > MOST_VECTORS
+    ax.add_collection(LineCollection(list(lines[keep]), zorder=2, **look), autolim=False)
 
 
 def _mark_masses(ax: Axes, curve: Curve) -> None:

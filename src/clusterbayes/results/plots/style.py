@@ -27,8 +27,8 @@ from clusterbayes.results.result import Curve, FitResult
 from clusterbayes.writing import replacing
 
 __all__ = [
-    "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "OUTLIER", "draw_curves", "draw_members", "free_corners",
-    "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "value_text",
+    "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "MOST_VECTORS", "OUTLIER", "draw_curves", "draw_members",
+    "free_corners", "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "value_text",
     "write_key", "write_parameters", "write_title",
 ]  # fmt: skip
 
@@ -37,6 +37,7 @@ ISOCHRONE = "#d55e00"
 BINARY = "#e69f00"
 OUTLIER = "#a3217f"
 DPI = 170
+MOST_VECTORS = 3000  # stars; more are drawn in dots, so that SVG and PDF files stay small
 MEMBERS = LinearSegmentedColormap.from_list("members", ["#c6cacf", "#a3c3dc", "#5b9bc9", "#1f62ab", "#08245c"])
 
 _SETTINGS: dict[str, Any] = {
@@ -206,7 +207,13 @@ def draw_members(
     shown = shown[np.argsort(p[shown], kind="stable")]
     size = float(np.clip(260.0 / np.sqrt(max(len(shown), 1)), 3.5, 16.0))
     sizes = size * np.where(p[shown] > 0.5, 1.0, 0.55)
-    options: dict[str, Any] = {"cmap": MEMBERS, "vmin": 0, "vmax": 1, "zorder": 3, "rasterized": len(shown) > 3000}
+    options: dict[str, Any] = {
+        "cmap": MEMBERS,
+        "vmin": 0,
+        "vmax": 1,
+        "zorder": 3,
+        "rasterized": len(shown) > MOST_VECTORS,
+    }
     dots = ax.scatter(x[shown], y[shown], c=p[shown], s=sizes, lw=0.25 * (size > 7), edgecolors="white", **options)
     if outliers and "p_outlier" in result.stars.colnames:
         odd = shown[np.asarray(result.stars["p_outlier"], dtype=float)[shown] > 0.5]
@@ -217,6 +224,7 @@ def draw_members(
                 "facecolors": "none",
                 "edgecolors": OUTLIER,
                 "lw": 1.0,
+                "rasterized": len(odd) > MOST_VECTORS,
             }
             ax.scatter(x[odd], y[odd], zorder=4, label=f"outliers ({len(odd)})", **marker)
     if not scale:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pytest
+from astropy.table import vstack
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
@@ -79,6 +82,13 @@ def test_every_picture_can_be_drawn_and_leaves_the_settings_alone(result, kind):
 def test_pictures_are_written_in_each_form(result, tmp_path, ending):
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
     assert save_figure(draw(result, "membership"), tmp_path / f"p.{ending}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("kind", ["cmd", "residuals", "hr", "parallax", "motions", "sky", "dereddening"])
+def test_files_in_vectors_do_not_grow_with_the_stars(result, tmp_path, kind):
+    many = replace(result, stars=vstack([result.stars] * 20))
+    assert (many.p_member > 0.5).sum() > 5000
+    assert save_figure(draw(many, kind), tmp_path / "many.svg", 40).stat().st_size < 400_000
 
 
 def test_unknown_kinds_are_refused(result):
