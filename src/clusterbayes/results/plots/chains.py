@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from clusterbayes.errors import SettingsError
-from clusterbayes.results.plots.style import DPI, INK, ISOCHRONE, MEMBERS, parameter_label, styled
+from clusterbayes.results.plots.style import DPI, INK, ISOCHRONE, MEMBERS, parameter_label, styled, write_title
 from clusterbayes.results.result import FitResult
 
 __all__ = ["autocorrelation", "plot_traces"]
@@ -65,7 +65,7 @@ def plot_traces(
     figure : matplotlib Figure, optional
         Where to draw; a new one if left out.
     title : str, optional
-        Title; none if left out.
+        Title; the name of the input if left out.
 
     Returns
     -------
@@ -110,8 +110,5 @@ def plot_traces(
     longest = max((float(taus[n]) for n in chosen if taus.get(n) is not None and np.isfinite(taus[n])), default=0.0)
     panels[-1, 1].set(xlabel="lag [steps]", xlim=(0, max(min(n_steps / 2, max(10.0 * longest, 20.0)), 1.0)))
     panels[0, 1].set_title("autocorrelation", fontsize=10)
-    if title:
-        panels[0, 0].set_title(title)
-    if not result.converged:
-        panels[0, 0].set_title("not converged", loc="right", color=ISOCHRONE)
+    write_title(panels[0, 0], result, title)
     return np.asarray(panels, dtype=object)

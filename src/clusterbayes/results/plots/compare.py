@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from textwrap import fill
-from typing import cast
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from clusterbayes.results.compare import Comparison
@@ -36,16 +32,7 @@ def plot_comparison(result: FitResult, comparison: Comparison) -> NDArray[np.obj
         As `clusterbayes.results.plots.plot_corner` returns them.
     """
     values = {placed.name: placed.value for placed in comparison.parameters}
-    panels = plot_corner(result, tuple(values), truths=values, truth_name="your answer")
-    figure = cast(Figure, cast(Axes, panels[0, 0]).figure)
-    room = 30 + 18 * len(values) - (0 if result.converged else 24)  # letters beside the warning
-    figure.text(0.11, 0.99, fill(comparison.sentence(), room), ha="left", va="top", fontsize=9.5)
-    if len(values) == 1:  # nothing is empty beside a lone panel: the key goes above it
-        figure.subplots_adjust(top=0.66, bottom=0.16)
-        panels[0, 0].xaxis.set_label_coords(0.5, -0.2)
-    else:
-        figure.subplots_adjust(top=0.86)
-    return panels
+    return plot_corner(result, tuple(values), truths=values, truth_name="your answer", note=comparison.sentence())
 
 
 def save_comparison(path: str | os.PathLike[str], result: FitResult, comparison: Comparison) -> Path:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from textwrap import wrap
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,7 +20,17 @@ from numpy.typing import NDArray
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.model.priors import parse_prior
-from clusterbayes.results.plots.style import DPI, INK, ISOCHRONE, MEMBERS, OUTLIER, parameter_label, styled, value_text
+from clusterbayes.results.plots.style import (
+    DPI,
+    INK,
+    ISOCHRONE,
+    MEMBERS,
+    OUTLIER,
+    parameter_label,
+    styled,
+    title_text,
+    value_text,
+)
 from clusterbayes.results.result import FitResult
 
 __all__ = ["plot_corner"]
@@ -27,6 +38,10 @@ __all__ = ["plot_corner"]
 _DEFAULT = ("log_age", "mh", "dist_mod", "a_v", "binary_frac_q05", "member_frac")
 _WIDEST = 8.0  # ranges of the draws; bins grow in wider ones
 _MASSES = (0.5, 0.9)  # posterior mass inside the contours
+_FEWEST_BESIDE_KEY = 3  # parameters
+# Of the layout [inch]: a panel, the margins, a title, a line of text, the value above a panel; letters an inch.
+_PANEL, _LEFT, _RIGHT, _BOTTOM = 1.75, 0.95, 0.25, 0.95
+_TITLE, _LINE, _VALUE, _LETTERS = 0.42, 0.17, 0.35, 13.0
 
 
 @styled
@@ -38,6 +53,7 @@ def plot_corner(
     truth_name: str = "truth",
     figure: Figure | None = None,
     title: str | None = None,
+    note: str = "",
 ) -> NDArray[np.object_]:
     """Draw the posterior of some parameters, in pairs and alone.
 
@@ -54,7 +70,9 @@ def plot_corner(
     figure : matplotlib Figure, optional
         Where to draw, without axes so far; a new one if left out.
     title : str, optional
-        Title; none if left out.
+        Title; the name of the input if left out.
+    note : str
+        A sentence or two below the title.
 
     Returns
     -------
@@ -72,13 +90,22 @@ def plot_corner(
     """
     chosen = _choose(result, names)
     n = len(chosen)
+    truths = dict(truths or {})
+    width = _LEFT + _RIGHT + max(_PANEL * n, 3.4) if figure is None else figure.get_figwidth()
+    head = wrap(note, int(_LETTERS * (width - _LEFT - _RIGHT)))
+    key = _key(result, truth_name if truths else "")
+    beside = key if n >= _FEWEST_BESIDE_KEY else []  # smaller triangles leave no room
+    above = head if beside else [*head, *([""] if head else []), *key]
+    top = _TITLE + _LINE * len(above) + _VALUE
     if figure is None:
-        figure = Figure(figsize=(1.0 + 1.75 * max(n, 2), 1.0 + 1.75 * max(n, 2)), dpi=DPI)
+        figure = Figure(figsize=(width, width - _LEFT - _RIGHT + _BOTTOM + top), dpi=DPI)
     if figure.axes:
         raise SettingsError("a corner plot needs a figure without axes", "figure", remedy="give an empty one")
-    truths = dict(truths or {})
     ranges = [_range(result.draws[name], truths.get(name)) for name in chosen]
     panels = _panels(figure, np.stack([result.draws[name] for name in chosen], axis=1), ranges)
+    height = figure.get_figheight()
+    edges = {"left": _LEFT / width, "right": 1 - _RIGHT / width, "bottom": _BOTTOM / height, "top": 1 - top / height}
+    figure.subplots_adjust(**edges, wspace=0.06, hspace=0.06)
     for row, column in np.ndindex(n, n):
         ax: Any = panels[row, column]
         names_here = (chosen[column], chosen[row])
@@ -93,7 +120,7 @@ def plot_corner(
             ax.plot(*at, marker="P", ms=6, mfc=ISOCHRONE, mec="white", mew=0.7, zorder=4)
         _draw_truth(ax, names_here, truths, row == column)
         _label(ax, result, names_here, (row, column, n))
-    _explain(figure, result, title, truth_name if truths else "")
+    _explain(figure, result, title, above, beside)
     return panels
 
 
@@ -120,7 +147,6 @@ def _panels(figure: Figure, draws: NDArray[np.float64], ranges: Sequence[tuple[f
         contour_kwargs={"linewidths": 0.8},
         contourf_kwargs={"colors": [(1.0, 1.0, 1.0, 0.0), MEMBERS(0.25), MEMBERS(0.62)]},
     )
-    figure.subplots_adjust(left=0.11, right=0.975, bottom=0.09, top=0.92, wspace=0.06, hspace=0.06)
     return np.array(figure.axes, dtype=object).reshape(draws.shape[1], draws.shape[1])
 
 
@@ -188,6 +214,7 @@ def _draw_truth(ax: Axes, names: tuple[str, str], truths: Mapping[str, float], a
 def _label(ax: Axes, result: FitResult, names: tuple[str, str], place: tuple[int, int, int]) -> None:
     """Set ticks and labels: outer panels only."""
     row, column, n = place
+    wide, high = ax.get_position().size * cast(Figure, ax.figure).get_size_inches()
     ax.minorticks_off()
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(4, prune="both", min_n_ticks=2))
@@ -198,26 +225,34 @@ def _label(ax: Axes, result: FitResult, names: tuple[str, str], place: tuple[int
     ax.tick_params(axis="y", labelrotation=0, labelleft=column == 0 and row > 0)
     if row == n - 1:
         ax.set_xlabel(parameter_label(names[0], result.units.get(names[0], "")), fontsize=10)
-        ax.xaxis.set_label_coords(0.5, -0.34)
+        ax.xaxis.set_label_coords(0.5, -0.62 / high)
     if row == column:
         ax.set_yticks([])
     elif column == 0:
         ax.set_ylabel(parameter_label(names[1], result.units.get(names[1], "")), fontsize=10)
-        ax.yaxis.set_label_coords(-0.42, 0.5)
+        ax.yaxis.set_label_coords(-0.68 / wide, 0.5)
 
 
-def _explain(figure: Figure, result: FitResult, title: str | None, truth_name: str) -> None:
-    """Write the title, the key and, where it is due, the warning above the panels."""
+def _key(result: FitResult, truth_name: str) -> list[str]:
+    """Return what the marks mean, line by line."""
     lines = [
         f"{result.n_draw} draws; regions hold 50 and 90 %",
         "bars: median, 16 to 84 %",
         "orange: most probable draw",
         "dotted: prior",
     ]
-    lines += [f"dashed: {truth_name}"] if truth_name else []
-    figure.text(0.975, 0.90, "\n".join(lines), ha="right", va="top", fontsize=9, color=INK, linespacing=1.5)
-    if title:
-        figure.text(0.11, 0.975, title, ha="left", va="top", fontsize=12, weight="bold")
+    return [*lines, f"dashed: {truth_name}"] if truth_name else lines
+
+
+def _explain(figure: Figure, result: FitResult, title: str | None, above: list[str], beside: list[str]) -> None:
+    """Write the title, where it is due the warning, the lines below them, and those right of the first panel."""
+    width, height = figure.get_size_inches()
+    left, right = _LEFT / width, 1 - _RIGHT / width
+    first: dict[str, Any] = {"va": "top", "fontsize": 12, "weight": "bold"}
+    figure.text(left, 1 - 0.12 / height, title_text(result, title), ha="left", **first)
     if not result.converged:
-        style: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 12, "weight": "bold", "color": ISOCHRONE}
-        figure.text(0.975, 0.975, "not converged", **style)
+        figure.text(right, 1 - 0.12 / height, "not converged", ha="right", color=ISOCHRONE, **first)
+    text: dict[str, Any] = {"va": "top", "fontsize": 9, "color": INK, "linespacing": 1.3}
+    figure.text(left, 1 - _TITLE / height, "\n".join(above), ha="left", **text)
+    start = _TITLE + _LINE * len(above) + _VALUE
+    figure.text(right, 1 - start / height, "\n".join(beside), ha="right", **text)

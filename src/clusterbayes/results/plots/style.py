@@ -28,8 +28,8 @@ from clusterbayes.writing import replacing
 
 __all__ = [
     "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "MOST_VECTORS", "OUTLIER", "draw_curves", "draw_members",
-    "free_corners", "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "value_text",
-    "write_key", "write_parameters", "write_title",
+    "free_corners", "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "title_text",
+    "value_text", "write_key", "write_parameters", "write_title",
 ]  # fmt: skip
 
 INK = "#22262b"
@@ -272,9 +272,14 @@ def write_key(ax: Axes, corner: tuple[float, float]) -> None:
     ax.legend(loc=place, borderaxespad=1.0).set_zorder(6)
 
 
+def title_text(result: FitResult, title: str | None) -> str:
+    """Return the title, or the name of the input file if none is given."""
+    source = str((result.provenance.get("input") or {}).get("source") or "")
+    return Path(source.removeprefix("example:")).stem if title is None else title
+
+
 def write_title(ax: Axes, result: FitResult, title: str | None) -> None:
     """Write the title (the name of the input file if none is given), and beside it if the fit did not converge."""
-    source = str((result.provenance.get("input") or {}).get("source") or "")
-    ax.set_title(Path(source.removeprefix("example:")).stem if title is None else title)
+    ax.set_title(title_text(result, title))
     if not result.converged:
         ax.set_title("not converged", loc="right", color=ISOCHRONE)

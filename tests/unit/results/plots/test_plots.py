@@ -11,7 +11,7 @@ from unit.results.synthetic import TRUTH, make_result
 from clusterbayes.bands import parse_observable
 from clusterbayes.errors import BandError, SettingsError
 from clusterbayes.results import FitResult
-from clusterbayes.results.plots import plot_cmd, plot_corner, plot_hr, plot_residuals
+from clusterbayes.results.plots import plot_cmd, plot_corner, plot_hr, plot_residuals, plot_traces
 from clusterbayes.results.plots.cmd import find_cmd_axes
 from clusterbayes.results.plots.style import broken, free_corners, value_text
 
@@ -131,8 +131,16 @@ def test_unconverged_fits_say_so_on_every_plot():
     assert plot_residuals(made).get_title(loc="right") == "not converged"
     corner = plot_corner(made)[0, 0].figure
     assert "not converged" in {text.get_text() for text in corner.texts}
+    assert plot_traces(made)[0, 0].get_title(loc="right") == "not converged"
     good = plot_corner(make_result(n_member=40, n_field=20))[0, 0].figure
     assert "not converged" not in {text.get_text() for text in good.texts}
+
+
+def test_every_plot_is_called_after_its_input_by_default(result):
+    titles = [plot(result).get_title(loc="left") for plot in (plot_cmd, plot_hr, plot_residuals)]
+    corner = plot_corner(result)[0, 0].figure.texts[0].get_text()
+    assert [*titles, corner, plot_traces(result)[0, 0].get_title(loc="left")] == ["synthetic"] * 5
+    assert "mine" in {text.get_text() for text in plot_corner(result, title="mine")[0, 0].figure.texts}
 
 
 def test_plots_draw_where_they_are_told(result, tmp_path):
