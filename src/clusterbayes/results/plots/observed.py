@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from clusterbayes.photometry import Photometry
 from clusterbayes.results.plots.cmd import axis_label, cmd_axes
@@ -16,6 +17,8 @@ from clusterbayes.results.plots.style import INK, new_figure, save_figure, style
 
 __all__ = ["plot_observed", "save_observed"]
 
+Array = NDArray[np.float64]
+_REACH, _NEAR = 3.0, 0.5  # stars up to so many times as far from the median as 96 % of all, or so near [mag], are shown
 _USED, _LEFT_OUT = "#1f62ab", "#c6cacf"
 
 
@@ -35,7 +38,8 @@ def plot_observed(photometry: Photometry, chosen: Photometry | None = None, *, t
     Returns
     -------
     matplotlib Axes
-        On a figure of its own.
+        On a figure of its own. Stars far from all others lie beyond the axes; the key counts them, and those without
+        a colour or magnitude.
 
     Raises
     ------
@@ -45,21 +49,38 @@ def plot_observed(photometry: Photometry, chosen: Photometry | None = None, *, t
     chosen = photometry if chosen is None else chosen
     axes = cmd_axes(photometry.observables)
     points, used = axes.project(photometry.values), axes.project(chosen.values)
-    shown, drawn = (np.isfinite(part).all(axis=1) for part in (points, used))
+    shown = np.isfinite(points).all(axis=1)
     ax = new_figure(6.0, 6.8).subplots()
-    size = float(np.clip(400.0 / np.sqrt(max(int(shown.sum()), 1)), 1.0, 14.0))
-    look: dict[str, Any] = {"linewidths": 0, "rasterized": True}
-    ax.scatter(points[shown, 0], points[shown, 1], s=size, c=_LEFT_OUT, label=f"read: {shown.sum()}", **look)
-    ax.scatter(used[drawn, 0], used[drawn, 1], s=size, c=_USED, label=f"would be fitted: {drawn.sum()}", **look)
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
     if shown.any():
-        low, high = np.percentile(points[shown], [0.5, 99.5], axis=0)
-        margin = 0.08 * (high - low) + 0.05
-        ax.set_xlim(low[0] - margin[0], high[0] + margin[0])
-        ax.set_ylim(high[1] + margin[1], min(low[1], points[shown][:, 1].min()) - margin[1])
+        _set_limits(ax, points[shown])
+    size = float(np.clip(400.0 / np.sqrt(max(int(shown.sum()), 1)), 1.0, 14.0))
+    look: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
+    for part, colour, words in ((points, _LEFT_OUT, "read"), (used, _USED, "would be fitted")):
+        ax.scatter(part[:, 0], part[:, 1], c=colour, label=_counted(words, part, ax), **look)
     ax.legend(loc="best", markerscale=2.0)
     ax.set_title(title if title is not None else photometry.source.rsplit("/", 1)[-1], color=INK)
     return ax
+
+
+def _set_limits(ax: Axes, points: Array) -> None:
+    """Show all but stars far from the others, faint stars at the bottom."""
+    ends, middle = np.percentile(points, [2, 98], axis=0), np.median(points, axis=0)
+    reach = np.maximum(_REACH * np.abs(ends - middle), _NEAR)
+    near = points[((points >= middle - reach[0]) & (points <= middle + reach[1])).all(axis=1)]
+    low, high = near.min(axis=0), near.max(axis=0)
+    margin = 0.04 * (high - low) + 0.05
+    ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(high[1] + margin[1], low[1] - margin[1]))
+
+
+def _counted(words: str, points: Array, ax: Axes) -> str:
+    """Return words for the key: how many stars there are, and how many of them the picture does not show."""
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    known = np.isfinite(points).all(axis=1)
+    x, y = points[known].T
+    beyond = int(((x < left) | (x > right) | (y > bottom) | (y < top)).sum())
+    parts = [(beyond, "beyond the axes"), (int((~known).sum()), "without colour or magnitude")]
+    return "\n".join([f"{words}: {len(points)}", *(f"  {count} {what}" for count, what in parts if count)])
 
 
 def save_observed(path: str | os.PathLike[str], photometry: Photometry, chosen: Photometry | None = None) -> Path:
