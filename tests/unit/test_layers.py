@@ -22,6 +22,7 @@ RANKS = {
     "errors": 0,
     "heartbeat": 0,
     "writing": 0,
+    "wording": 0,
     "extras": 1,
     "bands": 1,
     "photometry": 2,

@@ -29,6 +29,8 @@ from clusterbayes.results.plots.style import (
     MEMBERS,
     MOST_VECTORS,
     draw_members,
+    key_ring,
+    name_beyond,
     new_figure,
     styled,
     write_title,
@@ -100,11 +102,14 @@ def plot_parallaxes(
     values = 1000.0 / result.draws["distance"] - result.draws.get("parallax_zero_point", fixed)
     low, middle, high = np.percentile(values, [5, 50, 95])
     ax.axhspan(low, high, color=ISOCHRONE, alpha=0.25, lw=0, zorder=2.5)
-    ax.axhline(middle, color=ISOCHRONE, lw=1.2, zorder=3.5, label="fitted distance, seen with the zero point")
+    ax.axhline(
+        middle, color=ISOCHRONE, lw=1.2, zorder=3.5, label="fitted distance, seen with the zero point; 5 to 95 %"
+    )
     likely = parallax[(result.p_member > 0.5) & np.isfinite(parallax)]
     around = np.percentile(np.append(likely, [low, high]), [2, 98])
     half = max(1.6 * float(np.abs(around - middle).max()), 0.1)
     ax.set(ylim=(middle - half, middle + half), xlabel=axis_label(axes.magnitude), ylabel=label)
+    name_beyond(ax, magnitude, parallax, result)
     ax.legend(loc="upper left")
     write_title(ax, result, title)
     return ax
@@ -150,11 +155,14 @@ def plot_motions(
     centre, spread, words = _mean_motion(result, read.values)
     ax.plot(*centre, marker="+", ms=14, mew=1.8, color=ISOCHRONE, zorder=5, ls="none", label=words)
     ring: dict[str, Any] = {"fill": False, "color": ISOCHRONE, "lw": 1.3, "zorder": 4.5}
-    ax.add_patch(Circle((float(centre[0]), float(centre[1])), 2.0 * spread, label="two dispersions", **ring))
+    ax.add_patch(Circle((float(centre[0]), float(centre[1])), 2.0 * spread, **ring))
+    fitted = "pm_dispersion" in result.draws
+    key_ring(ax, f"two {'dispersions, as fitted' if fitted else 'standard deviations of the members'}", mec=ISOCHRONE)
     likely = read.values[(result.p_member > 0.5) & np.isfinite(read.values).all(axis=1)]
     half = max(2.5 * spread, 1.15 * float(np.percentile(np.abs(likely - centre), 98)) if len(likely) else 1.0, 0.2)
     ax.set(xlim=(centre[0] + half, centre[0] - half), ylim=(centre[1] - half, centre[1] + half))
     ax.set_aspect("equal", adjustable="box")
+    name_beyond(ax, x, y, result)
     ax.set(xlabel=r"$\mu_\alpha \cos\delta$ [mas/yr]", ylabel=r"$\mu_\delta$ [mas/yr]")
     ax.legend(loc="upper left")
     write_title(ax, result, title)
@@ -223,15 +231,16 @@ def plot_sky(
     ax.plot(0, 0, marker="+", ms=14, mew=1.8, color=ISOCHRONE, zorder=5, ls="none", label=_place(centre))
     ring: dict[str, Any] = {"fill": False, "lw": 1.4, "zorder": 4.5}
     half = _half_radius(separation(ra, dec, centre)[known], weight[known])
-    ax.add_patch(Circle((0, 0), half, color=ISOCHRONE, label=f"half of the members: {half:.3g}°", **ring))
+    ax.add_patch(Circle((0, 0), half, color=ISOCHRONE, **ring))
+    key_ring(ax, f"half of the members: {half:.3g}°", mec=ISOCHRONE)
     if settings.get("radius"):
         radius = float(settings["radius"])
-        ax.add_patch(
-            Circle((0, 0), radius, color=BINARY, ls=(0, (4, 2)), label=f"radius of the fit: {radius:g}°", **ring)
-        )
+        ax.add_patch(Circle((0, 0), radius, color=BINARY, ls=(0, (4, 2)), **ring))
+        key_ring(ax, f"radius of the fit: {radius:g}°", mec=BINARY)
     shown = np.isfinite(x + y + result.p_member)
     edge = 1.06 * max(float(np.abs(np.stack([x, y])[:, shown]).max()), half)
-    ax.set(xlim=(edge, -edge), ylim=(-edge, edge), xlabel="east [deg]", ylabel="north [deg]")
+    ax.set(xlim=(edge, -edge), ylim=(-edge, edge), xlabel="east of the centre [deg]")
+    ax.set_ylabel("north of the centre [deg]")
     ax.set_aspect("equal", adjustable="box")
     ax.legend(loc="upper left", labelcolor=INK)
     write_title(ax, result, title)

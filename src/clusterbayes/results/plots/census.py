@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullFormatter
 from numpy.typing import NDArray
 
+from clusterbayes.bands import parse_observable
 from clusterbayes.errors import InputError
 from clusterbayes.results.census import luminosity_function, mass_function_table, number_density
+from clusterbayes.results.plots.cmd import axis_label
 from clusterbayes.results.plots.style import (
     INK,
     ISOCHRONE,
@@ -24,6 +27,7 @@ from clusterbayes.results.result import FitResult
 __all__ = ["plot_luminosity_function", "plot_mass_function"]
 
 Array = NDArray[np.float64]
+_MASSES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0)  # Msun, ticks
 
 
 def _draw_counts(ax: Axes, table: Table, x: tuple[Array, Array], y: Array, error: Array, *, log: bool) -> None:
@@ -73,8 +77,8 @@ def plot_luminosity_function(
         np.asarray(table[name], dtype=float) for name in ("low", "high", "n_member", "n_member_std")
     )
     _draw_counts(ax, table, (low, high), count, error, log=False)
-    ax.set(xlabel=f"{table.meta['observable'].replace('_', ' ')} [mag]", ylabel=f"members in {width:g} mag")
-    ax.set_ylim(bottom=0.0)
+    ax.set(xlabel=axis_label(parse_observable(table.meta["observable"])), ylabel=f"members in {width:g} mag")
+    ax.set_ylim(0.0, 1.3 * float(np.nanmax(count + error)))  # room for the key
     ax.legend(loc="upper left")
     write_title(ax, result, title)
     return ax
@@ -113,9 +117,9 @@ def plot_mass_function(
     positive = density[density > 0]
     ax.set(xscale="log", yscale="log", ylim=(0.5 * positive.min(), 3.0 * positive.max()))
     ax.set(xlabel=r"initial mass of the primary [$M_\odot$]", ylabel=r"$dN/dM$ [$1/M_\odot$]")
+    ax.xaxis.set_major_locator(FixedLocator(_MASSES))
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter("{x:g}")
-    ax.tick_params(axis="x", which="minor", labelsize=7.5)
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(loc="best", labelcolor=INK)
     write_title(ax, result, title)
     return ax
@@ -135,7 +139,9 @@ def _draw_law(ax: Axes, result: FitResult, table: Table) -> None:
     shape = number_density(mass, alpha_1, alpha_2, law)[0]
     whole = np.array([np.trapezoid(part, x) for part, x in _cut(shape, mass, len(table))])
     factor = float(np.asarray(table["n_member"])[complete].sum() / whole[complete].sum())
-    ax.plot(mass, factor * shape, color=ISOCHRONE, lw=1.3, zorder=3.5, label=f"{law} mass function, scaled")
+    ax.plot(
+        mass, factor * shape, color=ISOCHRONE, lw=1.3, zorder=3.5, label=f"{law.capitalize()} mass function, scaled"
+    )
 
 
 def _cut(shape: Array, mass: Array, count: int) -> list[tuple[Array, Array]]:

@@ -82,9 +82,10 @@ def plot_traces(
             raise SettingsError.unknown("sampled parameter", name, result.names)
     chosen = list(names or [name for name in _DEFAULT if name in result.names] or result.names)
     if figure is None:  # fixed margins: finding them for so many panels would take seconds
-        figure = Figure(figsize=(9.6, 0.9 + 1.3 * len(chosen)), dpi=DPI)
-        edge = 0.45 / (0.9 + 1.3 * len(chosen))
-        figure.subplots_adjust(left=0.11, right=0.985, bottom=1.2 * edge, top=1.0 - 0.8 * edge, hspace=0.1, wspace=0.12)
+        figure = Figure(figsize=(9.6, 1.1 + 1.3 * len(chosen)), dpi=DPI)
+        inch = 1.0 / figure.get_figheight()
+        sides = {"left": 0.11, "right": 0.985, "bottom": 0.54 * inch, "top": 1.0 - 0.56 * inch}
+        figure.subplots_adjust(**sides, hspace=0.1, wspace=0.12)
     panels = figure.subplots(len(chosen), 2, squeeze=False, sharex="col", width_ratios=(2.2, 1.0))
     n_steps, n_walkers, _ = result.chain.shape
     stride = max(1, -(-n_steps // _MOST_STEPS))

@@ -22,6 +22,7 @@ from clusterbayes.results.plots.style import (
     draw_curves,
     draw_members,
     free_corners,
+    name_beyond,
     new_figure,
     styled,
     write_key,
@@ -234,6 +235,7 @@ def plot_cmd(
     first, second = free_corners(ax, np.vstack([points[result.p_member > 0.5], *curves]))[:2]
     _draw_typical_errors(ax, points, axes.errors(errors), at_right=(0.0, 0.0) in (first, second))
     if details:
+        name_beyond(ax, points[:, 0], points[:, 1], result)
         write_parameters(ax, result, ("log_age", "mh", "dist_mod", "a_v"), first)
         write_key(ax, second)
     write_title(ax, result, title)
@@ -273,13 +275,16 @@ def _draw_limit(ax: Axes, axes: CmdAxes, result: FitResult) -> None:
             continue
         ax.plot(x, y, color=INK, lw=0.9, ls=(0, (1, 1.5)), zorder=2.8)
         beyond: dict[str, Any] = {  # the line, on the side where no stars are
-            "xytext": (-6, 3 if word == "bright" else -3),
+            "xytext": (6, 3 if word == "bright" else -3),
             "textcoords": "offset points",
-            "ha": "right",
+            "ha": "left",
             "va": "bottom" if word == "bright" else "top",
             "fontsize": 8,
+            "zorder": 5.5,
+            "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
         }
-        ax.annotate(f"{word} limit", (x[1], y[1]), annotation_clip=True, **beyond)
+        # At the left, where neither the faint end of the main sequence nor the giants are.
+        ax.annotate(f"{word} limit", (x[0], y[0]), annotation_clip=True, **beyond)
     ax.set_xlim(*x)
 
 

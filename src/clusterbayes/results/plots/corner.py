@@ -96,6 +96,8 @@ def plot_corner(
     key = _key(result, truth_name if truths else "")
     beside = key if n >= _FEWEST_BESIDE_KEY else []  # smaller triangles leave no room
     above = head if beside else [*head, *([""] if head else []), *key]
+    words = title_text(result, title, width - _LEFT - _RIGHT)
+    above[:0] = [""] * words.count("\n")
     top = _TITLE + _LINE * len(above) + _VALUE
     if figure is None:
         figure = Figure(figsize=(width, width - _LEFT - _RIGHT + _BOTTOM + top), dpi=DPI)
@@ -120,7 +122,7 @@ def plot_corner(
             ax.plot(*at, marker="P", ms=6, mfc=ISOCHRONE, mec="white", mew=0.7, zorder=4)
         _draw_truth(ax, names_here, truths, row == column)
         _label(ax, result, names_here, (row, column, n))
-    _explain(figure, result, title, above, beside)
+    _explain(figure, words, result.converged, above, beside)
     return panels
 
 
@@ -244,14 +246,21 @@ def _key(result: FitResult, truth_name: str) -> list[str]:
     return [*lines, f"dashed: {truth_name}"] if truth_name else lines
 
 
-def _explain(figure: Figure, result: FitResult, title: str | None, above: list[str], beside: list[str]) -> None:
+def _explain(figure: Figure, title: str, converged: bool, above: list[str], beside: list[str]) -> None:
     """Write the title, where it is due the warning, the lines below them, and those right of the first panel."""
     width, height = figure.get_size_inches()
     left, right = _LEFT / width, 1 - _RIGHT / width
     first: dict[str, Any] = {"va": "top", "fontsize": 12, "weight": "bold"}
-    figure.text(left, 1 - 0.12 / height, title_text(result, title), ha="left", **first)
-    if not result.converged:
-        figure.text(right, 1 - 0.12 / height, "not converged", ha="right", color=ISOCHRONE, **first)
+    figure.text(left, 1 - 0.12 / height, title, ha="left", **first)
+    if not converged:
+        figure.text(
+            right,
+            1 - (0.12 + _LINE * title.count("\n")) / height,
+            "not converged",
+            ha="right",
+            color=ISOCHRONE,
+            **first,
+        )
     text: dict[str, Any] = {"va": "top", "fontsize": 9, "color": INK, "linespacing": 1.3}
     figure.text(left, 1 - _TITLE / height, "\n".join(above), ha="left", **text)
     start = _TITLE + _LINE * len(above) + _VALUE

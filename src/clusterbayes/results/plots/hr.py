@@ -21,6 +21,7 @@ from clusterbayes.results.plots.style import (
     draw_curves,
     draw_members,
     free_corners,
+    name_beyond,
     new_figure,
     styled,
     write_key,
@@ -68,6 +69,7 @@ def plot_hr(result: FitResult, ax: Axes | None = None, *, title: str | None = No
         [np.stack([x, y], axis=1)[likely], *(_points(curve) for curve in result.curves if curve.kind != "fan")]
     )
     first, second = free_corners(ax, shown)[:2]
+    name_beyond(ax, x, y, result)
     write_parameters(ax, result, ("log_age", "mh"), first)
     write_key(ax, second)
     write_title(ax, result, title)

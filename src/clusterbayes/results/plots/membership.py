@@ -79,7 +79,7 @@ def plot_membership(result: FitResult, ax: Axes | None = None, *, title: str | N
     ax.bar(edges[:-1], count - members, bottom=members, color=MEMBERS(0.0), label=rest, **bars)
     ax.set_yscale("symlog", linthresh=10.0)
     ax.set(xlim=(0, 1), ylim=(0, max(10.0, 2.2 * count.max(initial=1))))
-    ax.set(xlabel="membership probability, or threshold", ylabel="stars")
+    ax.set(xlabel="membership probability, or threshold", ylabel="stars (logarithmic above 10)")
     ax.tick_params(axis="y", which="both", right=False)
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -19,6 +19,7 @@ from clusterbayes.isochrones.extinction import band_extinction, extinction_coeff
 from clusterbayes.results.plots.cmd import axis_label, find_cmd_axes, find_cmd_pairs, observed, plot_cmd
 from clusterbayes.results.plots.style import (
     INK,
+    MEMBERS,
     draw_members,
     new_figure,
     styled,
@@ -71,6 +72,8 @@ def plot_cmds(
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for n, (ax, (colour, magnitude)) in enumerate(zip(panels, chosen, strict=False)):
         plot_cmd(result, ax, colour=colour, magnitude=magnitude, title=title if n == 0 else "", details=False)
+        if n > 0:
+            ax.set_title("", loc="right")  # the first says whether the fit converged
     for ax in panels[len(chosen) :]:
         ax.remove()
     return np.asarray(panels[: len(chosen)], dtype=object)
@@ -164,6 +167,7 @@ def plot_dereddening(
             words, at, xycoords="axes fraction", xytext=(0, -8), textcoords="offset points", ha="center", va="top"
         )
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
+    ax.scatter([], [], s=16, lw=0, color=MEMBERS(0.9), label="without dust")
     ax.legend(loc="lower left", markerscale=1.5)
     write_title(ax, result, title)
     return ax

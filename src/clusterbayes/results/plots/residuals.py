@@ -23,8 +23,11 @@ from clusterbayes.results.plots.style import (
     ISOCHRONE,
     broken,
     draw_members,
+    free_corners,
+    name_beyond,
     new_figure,
     styled,
+    write_key,
     write_title,
 )
 from clusterbayes.results.prediction import predicted_members
@@ -115,6 +118,7 @@ def plot_residuals(
     unit = _scale(result, axes, errors)
     line = broken(axes.project(best.observables), best.phase)
     residual = colour_residuals(points, line, unit)
+    beside = residual.copy()
     residual[np.abs(residual) > _SHOWN] = np.nan
     if ax is None:
         ax = new_figure(4.2, 6.8).subplots()
@@ -134,6 +138,9 @@ def plot_residuals(
         ax.set_ylim(shown.max() + 0.3, shown.min() - 0.3)
     ax.set(xlabel=f"{axis_label(axes.colour).removesuffix(' [mag]')} minus isochrone [mag]")
     ax.set_ylabel(axis_label(axes.magnitude))
+    name_beyond(ax, beside, points[:, 1], result)
+    if ax.get_legend_handles_labels()[1]:
+        write_key(ax, free_corners(ax, np.stack([residual, points[:, 1]], axis=1))[0])
     write_title(ax, result, title)
     return ax
 
@@ -164,6 +171,7 @@ def plot_cmd_with_residuals(
     limits = panels[0].get_ylim()
     plot_residuals(result, panels[1], title="", scale=False)
     panels[1].set_ylim(*limits)
+    panels[1].set_title("", loc="right")  # the first says whether the fit converged
     panels[1].set_ylabel("")
     panels[1].tick_params(labelleft=False)
     return np.asarray(panels, dtype=object)
@@ -217,7 +225,7 @@ def plot_hess_residuals(
     ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[-1, 0]])
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
     bar = ax.figure.colorbar(cells, ax=ax, pad=0.015, fraction=0.05, aspect=34)
-    bar.set_label(r"(members $-$ expected) / $\sqrt{\mathrm{expected}+1}$")
+    bar.set_label(r"(members $-$ expected) / (expected + 1)$^{1/2}$")
     write_title(ax, result, title)
     return ax
 

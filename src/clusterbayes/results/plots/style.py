@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, ParamSpec, TypeVar, cast
 
 import matplotlib
@@ -24,12 +25,13 @@ from numpy.typing import NDArray
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.results.result import Curve, FitResult
+from clusterbayes.wording import counted
 from clusterbayes.writing import replacing
 
 __all__ = [
     "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "MOST_VECTORS", "OUTLIER", "draw_curves", "draw_members",
-    "free_corners", "new_figure", "parameter_label", "parameter_text", "save_figure", "styled", "title_text",
-    "value_text", "write_key", "write_parameters", "write_title",
+    "free_corners", "key_ring", "name_beyond", "new_figure", "parameter_label", "parameter_text",
+    "save_figure", "styled", "title_text", "value_text", "write_key", "write_parameters", "write_title",
 ]  # fmt: skip
 
 INK = "#22262b"
@@ -37,6 +39,7 @@ ISOCHRONE = "#d55e00"
 BINARY = "#e69f00"
 OUTLIER = "#a3217f"
 DPI = 170
+_TITLE_LETTERS = 8.5  # an inch
 MOST_VECTORS = 3000  # stars; more are drawn in dots, so that SVG and PDF files stay small
 MEMBERS = LinearSegmentedColormap.from_list("members", ["#c6cacf", "#a3c3dc", "#5b9bc9", "#1f62ab", "#08245c"])
 
@@ -234,6 +237,21 @@ def draw_members(
     bar.outline.set_linewidth(0.6)
 
 
+def name_beyond(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], result: FitResult) -> None:
+    """Add to the key how many likely members lie beyond the axes, whose limits are final, if any do."""
+    left, right = sorted(ax.get_xlim())
+    low, high = sorted(ax.get_ylim())
+    likely = (result.p_member > 0.5) & np.isfinite(x) & np.isfinite(y)
+    count = int((likely & ((x < left) | (x > right) | (y < low) | (y > high))).sum())
+    if count:
+        ax.plot([], [], ls="none", label=f"{counted(count, 'likely member')} beyond the axes")
+
+
+def key_ring(ax: Axes, label: str, **style: Any) -> None:
+    """Add a ring to the key: for a circle on the axes matplotlib would show a box."""
+    ax.plot([], [], ls="none", marker="o", mfc="none", ms=9, label=label, **style)
+
+
 def free_corners(ax: Axes, points: NDArray[np.float64]) -> list[tuple[float, float]]:
     """Return the corners of the axes (in axes fractions, 0 or 1), the emptiest first.
 
@@ -272,14 +290,23 @@ def write_key(ax: Axes, corner: tuple[float, float]) -> None:
     ax.legend(loc=place, borderaxespad=1.0).set_zorder(6)
 
 
-def title_text(result: FitResult, title: str | None) -> str:
-    """Return the title, or the name of the input file if none is given."""
+def title_text(result: FitResult, title: str | None, width: float) -> str:
+    """Return the title, or the name of the input file if none is given, in lines no wider than a width [inch].
+
+    If the fit did not converge, the last line leaves room for the warning at its right. A title that was given is not
+    cut into lines.
+    """
     source = str((result.provenance.get("input") or {}).get("source") or "")
-    return Path(source.removeprefix("example:")).stem if title is None else title
+    letters = max(int(_TITLE_LETTERS * width), 8)
+    lines = [title] if title is not None else wrap(Path(source.removeprefix("example:")).stem, letters)
+    if not result.converged and lines and len(lines[-1]) + len("  not converged") > letters:
+        lines.append("")
+    return "\n".join(lines)
 
 
 def write_title(ax: Axes, result: FitResult, title: str | None) -> None:
     """Write the title (the name of the input file if none is given), and beside it if the fit did not converge."""
-    ax.set_title(title_text(result, title))
+    width = float(ax.get_window_extent().width) / ax.figure.dpi
+    ax.set_title(title_text(result, title, width))
     if not result.converged:
         ax.set_title("not converged", loc="right", color=ISOCHRONE)

@@ -28,6 +28,7 @@ from clusterbayes.results.plots import (
     plot_membership,
     plot_motions,
     plot_parallaxes,
+    plot_residuals,
     plot_sky,
     plot_traces,
 )
@@ -215,14 +216,41 @@ def test_motions_about_the_mean_of_the_members(result):
     assert ax.xaxis_inverted()
 
 
+@pytest.mark.parametrize("plot", [plot_parallaxes, plot_motions, plot_residuals])
+def test_members_beyond_the_axes_are_counted(plot):
+    """A key says how many likely members a picture leaves out, and nothing where it leaves out none."""
+    made = with_sky(make_result())
+    far = np.flatnonzero(made.p_member > 0.5)[:2]
+    made.stars["parallax"][far], made.stars["pmra"][far], made.stars["Gaia_BP"][far] = 90.0, 500.0, 99.0
+    beyond = [text for text in words(plot(made)) if text.endswith("beyond the axes")]
+    assert len(beyond) == 1
+    assert int(beyond[0].split()[0]) >= 2
+
+
+def test_the_warning_is_said_once_in_figures_of_several_panels():
+    made = make_result(n_member=60, n_field=20, converged=False)
+    for panels in (plot_cmds(made), plot_cmd_with_residuals(made)):
+        assert [ax.get_title(loc="right") for ax in panels] == ["not converged", *[""] * (len(panels) - 1)]
+
+
+def test_the_key_of_counts_has_room_above_the_bars(result):
+    ax = plot_luminosity_function(result)
+    ax.figure.draw_without_rendering()
+    key = ax.get_legend().get_window_extent()
+    tops = [line.get_ydata()[-1] for line in ax.lines if len(line.get_ydata())]
+    ends = [path.vertices[:, 1].max() for part in ax.collections for path in part.get_paths()]
+    assert ax.transData.transform((0.0, max(tops + ends)))[1] < key.y0
+    assert ax.get_xlabel() == "$G$ [mag]"
+
+
 def test_the_sky_with_centre_and_radius():
     placed = with_sky(make_result(), seed=2)
     placed.provenance["settings"].update(center=[*CENTRE], radius=0.4)
     ax = plot_sky(placed)
     assert ax.xaxis_inverted()
-    rings = {patch.get_label(): patch.radius for patch in ax.patches if isinstance(patch, Circle)}
-    assert rings["radius of the fit: 0.4°"] == 0.4
-    half = next(radius for name, radius in rings.items() if name.startswith("half of the members"))
+    half, radius = (patch.radius for patch in ax.patches if isinstance(patch, Circle))
+    assert radius == 0.4
+    assert words(ax) >= {"radius of the fit: 0.4°", f"half of the members: {half:.3g}°"}
     # half of a Gaussian in two dimensions lies within 1.18 standard deviations (narrower in right ascension)
     assert half == pytest.approx(1.18 * 0.05, rel=0.2)
 
@@ -272,7 +300,7 @@ def test_dereddening_makes_stars_bluer_and_brighter(result):
     grey, coloured = ax.collections[:2]
     moved = np.median(places(coloured), axis=0) - np.median(places(grey), axis=0)
     assert (moved < 0).all()
-    assert "as seen" in words(ax)
+    assert words(ax) == {"as seen", "without dust"}
 
 
 def test_the_corner_plot_shows_the_prior_at_its_true_height(result):

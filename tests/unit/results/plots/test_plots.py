@@ -11,7 +11,7 @@ from unit.results.synthetic import TRUTH, make_result
 from clusterbayes.bands import parse_observable
 from clusterbayes.errors import BandError, SettingsError
 from clusterbayes.results import FitResult
-from clusterbayes.results.plots import plot_cmd, plot_corner, plot_hr, plot_residuals, plot_traces
+from clusterbayes.results.plots import plot_cmd, plot_cmds, plot_corner, plot_hr, plot_residuals, plot_traces
 from clusterbayes.results.plots.cmd import find_cmd_axes
 from clusterbayes.results.plots.style import broken, free_corners, value_text
 
@@ -141,6 +141,28 @@ def test_every_plot_is_called_after_its_input_by_default(result):
     corner = plot_corner(result)[0, 0].figure.texts[0].get_text()
     assert [*titles, corner, plot_traces(result)[0, 0].get_title(loc="left")] == ["synthetic"] * 5
     assert "mine" in {text.get_text() for text in plot_corner(result, title="mine")[0, 0].figure.texts}
+
+
+@pytest.mark.parametrize(
+    "name", ["ngc2516", "ngc2516_gaia_members", "ngc2516_gaia_dr3_one_degree_clean_members_of_2024"]
+)
+def test_long_titles_are_whole_and_leave_room_for_the_warning(name):
+    made = make_result(n_member=40, n_field=20, converged=False)
+    made.provenance["input"]["source"] = f"/data/{name}.csv"
+    figures = [plot_residuals(made).figure, plot_traces(made, ["mh"])[0, 0].figure, plot_cmds(made)[0].figure]
+    figures += [plot_corner(made, names)[0, 0].figure for names in (["mh"], ["mh", "a_v", "log_age"])]
+    for figure in figures:
+        figure.draw_without_rendering()
+        ax = figure.axes[0]
+        texts = [text for text in (ax._left_title, ax._right_title, *figure.texts) if text.get_text()]
+        (title,) = (text for text in texts if text.get_text().replace("\n", "") == name)
+        (warning,) = (text.get_window_extent() for text in texts if text.get_text() == "not converged")
+        for box in (title.get_window_extent(), warning):
+            assert 0 <= box.x0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+        last = title.get_text().split("\n")[-1]
+        if last:  # else the warning has a line of its own
+            title.set_text(last)
+            assert title.get_window_extent().x1 < warning.x0
 
 
 def test_plots_draw_where_they_are_told(result, tmp_path):
