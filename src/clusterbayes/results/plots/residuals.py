@@ -39,6 +39,8 @@ Array = NDArray[np.float64]
 _FLOOR = 0.02  # mag; the isochrones are not better than this
 _STEP = 0.004  # mag between the points of the densified isochrone
 _HOOK = 1.0  # mag below the turn-off, where nothing bends back
+_SCALE = 3.0, 6.0  # the least and the largest end of the colours; one cell far off would pale all others
+_EXTEND = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
 _SHOWN = 0.5  # mag; residuals beyond this are left out
 
 
@@ -198,7 +200,7 @@ def plot_hess_residuals(
     matplotlib Axes
         (observed − expected) / √(expected + 1) in each cell: purple where there are more members than expected, orange
         where there are fewer. Members are counted by their probability, which the model has given them: few members
-        where few are expected prove little.
+        where few are expected prove little. Cells beyond ±6 have the colours of the ends, where the bar is pointed.
 
     Raises
     ------
@@ -217,14 +219,17 @@ def plot_hess_residuals(
     residual[(counts < 0.05) & (expected < 0.05)] = np.nan
     if ax is None:
         ax = new_figure(5.6, 6.6).subplots()
-    limit = max(3.0, float(np.nanmax(np.abs(residual))))
+    low, high = float(np.nanmin(residual)), float(np.nanmax(residual))
+    limit = float(np.clip(max(-low, high), *_SCALE))
     look: dict[str, Any] = {"cmap": "PuOr", "vmin": -limit, "vmax": limit, "rasterized": True}
     cells = ax.pcolormesh(*edges, residual.T, **look)
     best = _curve(result, "best")
     ax.plot(*broken(axes.project(best.observables), best.phase).T, color=INK, lw=0.8, scalex=False, scaley=False)
     ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[-1, 0]])
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
-    bar = ax.figure.colorbar(cells, ax=ax, pad=0.015, fraction=0.05, aspect=34)
+    bar = ax.figure.colorbar(
+        cells, ax=ax, pad=0.015, fraction=0.05, aspect=34, extend=_EXTEND[low < -limit, high > limit]
+    )
     bar.set_label(r"(members $-$ expected) / (expected + 1)$^{1/2}$")
     write_title(ax, result, title)
     return ax

@@ -163,6 +163,23 @@ def test_hess_residuals_are_small_for_the_right_model_and_large_for_a_wrong_one(
     assert wrong > 2.0 * right
 
 
+def test_a_cell_far_off_does_not_pale_the_others_and_the_bar_says_so(result):
+    def scale(drawn):
+        mesh = next(c for c in plot_hess_residuals(drawn).collections if isinstance(c, QuadMesh))
+        return mesh.get_clim(), np.nanmin(mesh.get_array()), np.nanmax(mesh.get_array()), mesh.colorbar.extend
+
+    (low, high), *ends, extend = scale(result)
+    assert low == -high and low <= ends[0] and ends[1] <= high and 3.0 <= high <= 6.0
+    assert extend == "neither"
+    heap = with_sky(make_result())  # 100 members at one place
+    some = np.flatnonzero(heap.p_member > 0.5)[:100]
+    for name in heap.observables:
+        heap.stars[name][some] = np.nanmedian(heap.stars[name][some])
+    (low, high), *ends, extend = scale(heap)
+    assert (low, high, extend) == (-6.0, 6.0, "max")
+    assert ends[1] > 6.0 and ends[0] >= -6.0
+
+
 def test_traces(result):
     panels = plot_traces(result, ["mh", "a_v"])
     assert panels.shape == (2, 2)
