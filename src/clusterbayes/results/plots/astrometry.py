@@ -29,6 +29,7 @@ from clusterbayes.results.plots.style import (
     MEMBERS,
     MOST_VECTORS,
     draw_members,
+    faintness,
     key_ring,
     name_beyond,
     new_figure,
@@ -40,6 +41,7 @@ from clusterbayes.results.result import FitResult
 __all__ = ["plot_motions", "plot_parallaxes", "plot_sky"]
 
 Array = NDArray[np.float64]
+_HEADROOM = 1.35  # of half the height, for the key above the stars
 
 
 def _missing(what: str) -> InputError:
@@ -51,7 +53,8 @@ def _spans(ax: Axes, x: Array, y: Array, dy: Array, p: Array) -> None:
     """Draw errors of likely members as thin vertical lines."""
     likely = (p > 0.5) & np.isfinite(x + y + dy)
     lines = np.stack([np.stack([x, y - dy], axis=1), np.stack([x, y + dy], axis=1)], axis=1)[likely]
-    look: dict[str, Any] = {"colors": MEMBERS(p[likely]), "linewidths": 0.5, "alpha": 0.35, "zorder": 2}
+    alpha = faintness(len(lines))
+    look: dict[str, Any] = {"colors": MEMBERS(p[likely]), "linewidths": 0.5, "alpha": alpha, "zorder": 2}
     look["rasterized"] = len(lines) > MOST_VECTORS
     ax.add_collection(LineCollection(list(lines), **look), autolim=False)
 
@@ -108,7 +111,7 @@ def plot_parallaxes(
     likely = parallax[(result.p_member > 0.5) & np.isfinite(parallax)]
     around = np.percentile(np.append(likely, [low, high]), [2, 98])
     half = max(1.6 * float(np.abs(around - middle).max()), 0.1)
-    ax.set(ylim=(middle - half, middle + half), xlabel=axis_label(axes.magnitude), ylabel=label)
+    ax.set(ylim=(middle - half, middle + _HEADROOM * half), xlabel=axis_label(axes.magnitude), ylabel=label)
     name_beyond(ax, magnitude, parallax, result)
     ax.legend(loc="upper left")
     write_title(ax, result, title)
@@ -160,7 +163,7 @@ def plot_motions(
     key_ring(ax, f"two {'dispersions, as fitted' if fitted else 'standard deviations of the members'}", mec=ISOCHRONE)
     likely = read.values[(result.p_member > 0.5) & np.isfinite(read.values).all(axis=1)]
     half = max(2.5 * spread, 1.15 * float(np.percentile(np.abs(likely - centre), 98)) if len(likely) else 1.0, 0.2)
-    ax.set(xlim=(centre[0] + half, centre[0] - half), ylim=(centre[1] - half, centre[1] + half))
+    ax.set(xlim=(centre[0] + half, centre[0] - half), ylim=(centre[1] - half, centre[1] + _HEADROOM * half))
     ax.set_aspect("equal", adjustable="box")
     name_beyond(ax, x, y, result)
     ax.set(xlabel=r"$\mu_\alpha \cos\delta$ [mas/yr]", ylabel=r"$\mu_\delta$ [mas/yr]")
@@ -239,7 +242,7 @@ def plot_sky(
         key_ring(ax, f"radius of the fit: {radius:g}°", mec=BINARY)
     shown = np.isfinite(x + y + result.p_member)
     edge = 1.06 * max(float(np.abs(np.stack([x, y])[:, shown]).max()), half)
-    ax.set(xlim=(edge, -edge), ylim=(-edge, edge), xlabel="east of the centre [deg]")
+    ax.set(xlim=(edge, -edge), ylim=(-edge, _HEADROOM * edge), xlabel="east of the centre [deg]")
     ax.set_ylabel("north of the centre [deg]")
     ax.set_aspect("equal", adjustable="box")
     ax.legend(loc="upper left", labelcolor=INK)

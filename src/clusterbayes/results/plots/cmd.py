@@ -229,10 +229,10 @@ def plot_cmd(
     _set_limits(ax, points, result.p_member)
     draw_members(ax, points[:, 0], points[:, 1], result, outliers=True, scale=details)
     draw_curves(ax, result, lambda curve: axes.project(curve.observables), binaries=True, on_top=True)
-    _draw_limit(ax, axes, result)
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
     curves = [axes.project(curve.observables) for curve in result.curves if curve.kind == "best"]
     first, second = free_corners(ax, np.vstack([points[result.p_member > 0.5], *curves]))[:2]
+    _draw_limit(ax, axes, result, at_right=details and second[0] == 0.0)
     _draw_typical_errors(ax, points, axes.errors(errors), at_right=(0.0, 0.0) in (first, second))
     if details:
         name_beyond(ax, points[:, 0], points[:, 1], result)
@@ -259,8 +259,8 @@ def _set_limits(ax: Axes, points: NDArray[np.float64], p_member: NDArray[np.floa
     ax.set_ylim(high[1] + 0.05 * height + 0.1, bright - 0.05 * height - 0.1)
 
 
-def _draw_limit(ax: Axes, axes: CmdAxes, result: FitResult) -> None:
-    """Draw the magnitude limits, slanted where the limited observable is not on the axis itself."""
+def _draw_limit(ax: Axes, axes: CmdAxes, result: FitResult, *, at_right: bool) -> None:
+    """Draw the magnitude limits, slanted where the limited observable is not on the axis itself, and name them."""
     if result.mag_limits is None:
         return
     name, *limits = result.mag_limits
@@ -275,16 +275,16 @@ def _draw_limit(ax: Axes, axes: CmdAxes, result: FitResult) -> None:
             continue
         ax.plot(x, y, color=INK, lw=0.9, ls=(0, (1, 1.5)), zorder=2.8)
         beyond: dict[str, Any] = {  # the line, on the side where no stars are
-            "xytext": (6, 3 if word == "bright" else -3),
+            "xytext": (-6 if at_right else 6, 3 if word == "bright" else -3),
             "textcoords": "offset points",
-            "ha": "left",
+            "ha": "right" if at_right else "left",
             "va": "bottom" if word == "bright" else "top",
             "fontsize": 8,
             "zorder": 5.5,
             "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
         }
-        # At the left, where neither the faint end of the main sequence nor the giants are.
-        ax.annotate(f"{word} limit", (x[0], y[0]), annotation_clip=True, **beyond)
+        end = 1 if at_right else 0
+        ax.annotate(f"{word} limit", (x[end], y[end]), annotation_clip=True, **beyond)
     ax.set_xlim(*x)
 
 

@@ -20,6 +20,7 @@ from clusterbayes.results.plots.style import (
     MOST_VECTORS,
     draw_curves,
     draw_members,
+    faintness,
     free_corners,
     name_beyond,
     new_figure,
@@ -96,7 +97,8 @@ def _draw_spreads(ax: Axes, rows: NDArray[np.float64], p_member: NDArray[np.floa
     bars = [np.stack([x - dx, y, x + dx, y], axis=1), np.stack([x, y - dy, x, y + dy], axis=1)]
     lines = np.concatenate(bars).reshape(-1, 2, 2)
     keep = np.isfinite(lines).all(axis=(1, 2))
-    look: dict[str, Any] = {"colors": MEMBERS(np.tile(p_member, 2)[keep]), "linewidths": 0.5, "alpha": 0.35}
+    look: dict[str, Any] = {"colors": MEMBERS(np.tile(p_member, 2)[keep]), "linewidths": 0.5}
+    look["alpha"] = faintness(len(rows))
     look["rasterized"] = len(rows) > MOST_VECTORS
     ax.add_collection(LineCollection(list(lines[keep]), zorder=2, **look), autolim=False)
 

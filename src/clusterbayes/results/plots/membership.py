@@ -78,7 +78,8 @@ def plot_membership(result: FitResult, ax: Axes | None = None, *, title: str | N
     rest = f"field stars expected ({(1 - p).sum():.0f})"
     ax.bar(edges[:-1], count - members, bottom=members, color=MEMBERS(0.0), label=rest, **bars)
     ax.set_yscale("symlog", linthresh=10.0)
-    ax.set(xlim=(0, 1), ylim=(0, max(10.0, 2.2 * count.max(initial=1))))
+    highest = max(10.0, 1.3 * count.max(initial=1))  # a fifth of the height above it is the key's
+    ax.set(xlim=(0, 1), ylim=(0, highest * 10 ** (0.25 * (1.0 + np.log10(highest / 10.0)))))
     ax.set(xlabel="membership probability, or threshold", ylabel="stars (logarithmic above 10)")
     ax.tick_params(axis="y", which="both", right=False)
     ax.yaxis.set_minor_locator(NullLocator())
@@ -88,9 +89,10 @@ def plot_membership(result: FitResult, ax: Axes | None = None, *, title: str | N
     for values, dash, name in zip(expected_purity(p, thresholds), ("-", (0, (4, 2))), ("purity", "completeness"),
                                   strict=True):  # fmt: skip
         right.plot(thresholds, values, color=ISOCHRONE, lw=1.5, ls=dash, label=f"{name} of the stars above")
-    right.set(ylim=(0, 1.08), ylabel="expected share")
+    right.set(ylim=(0, 1.28), yticks=np.linspace(0.0, 1.0, 6), ylabel="expected share")
+    right.yaxis.set_minor_locator(NullLocator())
     right.tick_params(axis="y", which="both", left=False)
     handles = [part for side in (ax, right) for part in side.get_legend_handles_labels()[0]]
-    right.legend(handles=handles, loc="center", bbox_to_anchor=(0.45, 0.56), labelcolor=INK).set_zorder(6)
+    right.legend(handles=handles, loc="upper center", ncols=2, labelcolor=INK).set_zorder(6)
     write_title(ax, result, title)
     return ax

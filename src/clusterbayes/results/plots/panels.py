@@ -21,8 +21,10 @@ from clusterbayes.results.plots.style import (
     INK,
     MEMBERS,
     draw_members,
+    free_corners,
     new_figure,
     styled,
+    write_key,
     write_title,
 )
 from clusterbayes.results.result import FitResult
@@ -156,9 +158,10 @@ def plot_dereddening(
         low, high = np.percentile(both, [0.3, 99.7], axis=0)
         margin = 0.08 * (high - low) + 0.05
         ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(high[1] + margin[1], low[1] - margin[1]))
+    first, second = free_corners(ax, both)[:2]
     if likely.any():
         shift = np.median(freed[likely] - seen[likely], axis=0)
-        at = (0.86, 0.9)  # of the axes
+        at = (0.86 if first[0] else 0.14, 0.9 if first[1] else 0.12)  # of the axes
         x, y = ax.transData.inverted().transform(ax.transAxes.transform(at)).tolist()
         style: dict[str, Any] = {"arrowprops": {"arrowstyle": "->", "color": INK, "lw": 1.3}, "zorder": 6}
         ax.annotate("", xy=(x + float(shift[0]), y + float(shift[1])), xytext=(x, y), **style)
@@ -168,6 +171,6 @@ def plot_dereddening(
         )
     ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
     ax.scatter([], [], s=16, lw=0, color=MEMBERS(0.9), label="without dust")
-    ax.legend(loc="lower left", markerscale=1.5)
+    write_key(ax, second)
     write_title(ax, result, title)
     return ax

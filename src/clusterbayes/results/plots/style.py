@@ -30,7 +30,7 @@ from clusterbayes.writing import replacing
 
 __all__ = [
     "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "MOST_VECTORS", "OUTLIER", "draw_curves", "draw_members",
-    "free_corners", "key_ring", "name_beyond", "new_figure", "parameter_label", "parameter_text",
+    "faintness", "free_corners", "key_ring", "name_beyond", "new_figure", "parameter_label", "parameter_text",
     "save_figure", "styled", "title_text", "value_text", "write_key", "write_parameters", "write_title",
 ]  # fmt: skip
 
@@ -235,6 +235,11 @@ def draw_members(
     bar = ax.figure.colorbar(dots, ax=ax, pad=0.015, fraction=0.04, aspect=36)
     bar.set_label("membership probability")
     bar.outline.set_linewidth(0.6)
+
+
+def faintness(count: int) -> float:
+    """Return how opaque thin bars of errors are: so many that they would cover the picture are fainter."""
+    return 0.35 * min(1.0, float(np.sqrt(300.0 / max(count, 1))))
 
 
 def name_beyond(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], result: FitResult) -> None:

@@ -17,6 +17,7 @@ from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.results.plots import (
     KINDS,
     draw,
+    plot_cmd,
     plot_cmd_with_residuals,
     plot_cmds,
     plot_corner,
@@ -37,7 +38,7 @@ from clusterbayes.results.plots.cmd import find_cmd_pairs
 from clusterbayes.results.plots.membership import expected_purity
 from clusterbayes.results.plots.panels import observable_extinction
 from clusterbayes.results.plots.residuals import colour_residuals
-from clusterbayes.results.plots.style import save_figure
+from clusterbayes.results.plots.style import faintness, save_figure
 
 CENTRE, MOTION = (150.0, 20.0), (-2.0, -4.0)
 
@@ -258,6 +259,29 @@ def test_the_key_of_counts_has_room_above_the_bars(result):
     ends = [path.vertices[:, 1].max() for part in ax.collections for path in part.get_paths()]
     assert ax.transData.transform((0.0, max(tops + ends)))[1] < key.y0
     assert ax.get_xlabel() == "$G$ [mag]"
+
+
+def test_keys_cover_neither_bars_nor_rings_nor_the_name_of_a_limit(result, monkeypatch):
+    ax = plot_membership(result)
+    ax.figure.draw_without_rendering()
+    key = ax.figure.axes[-1].get_legend().get_window_extent()
+    assert max(bar.get_window_extent().y1 for bar in ax.patches) < key.y0
+    assert max(line.get_window_extent().y1 for line in ax.figure.axes[-1].lines) < key.y0
+    ax = plot_motions(result)
+    ax.figure.draw_without_rendering()
+    (ring,) = (patch for patch in ax.patches if isinstance(patch, Circle))
+    assert ring.get_window_extent().y1 < ax.get_legend().get_window_extent().y0
+    for corner in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
+        monkeypatch.setattr("clusterbayes.results.plots.cmd.free_corners", lambda *_, key=corner: [(0.5, 0.5), key])
+        ax = plot_cmd(result)
+        ax.figure.draw_without_rendering()
+        (name,) = (text for text in ax.texts if text.get_text() == "faint limit")
+        assert not name.get_window_extent().overlaps(ax.get_legend().get_window_extent()), corner
+
+
+def test_errors_of_many_stars_do_not_cover_the_picture():
+    assert faintness(1) == faintness(300) == 0.35
+    assert faintness(30_000) == pytest.approx(0.035)
 
 
 def test_the_sky_with_centre_and_radius():
