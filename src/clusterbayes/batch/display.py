@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from clusterbayes.wording import counted
+
 __all__ = ["BatchBar", "BatchLines", "BatchProgress", "QuietBatch"]
 
 
@@ -105,7 +107,7 @@ class BatchLines:
     def begin(self, total: int, done: int) -> None:
         """Say how many there are."""
         self._total, self._before, self._begun = total, done, time.monotonic()
-        self._say(f"{total} clusters, {done} done before")
+        self._say(f"{counted(total, 'cluster')}, {done} done before")
 
     def workers(self, number: int) -> None:
         """Do nothing."""

@@ -21,6 +21,7 @@ from clusterbayes.results.derived import Derived, derive
 from clusterbayes.results.predictive import checks_of_fit
 from clusterbayes.results.result import FitResult
 from clusterbayes.results.sharing import summary_table
+from clusterbayes.wording import counted
 
 __all__ = ["QUALITIES", "fit_and_write", "quality", "read_job"]
 
@@ -126,7 +127,7 @@ def quality(result: FitResult) -> tuple[str, list[str]]:
     reasons = []
     members = float(np.nansum(result.p_member))
     if members < _FEW_MEMBERS:
-        reasons.append(f"{members:.0f} members")
+        reasons.append(counted(members, "member"))
     low, high = np.percentile(result.draws["log_age"], [16.0, 84.0])
     if high - low > _WIDE_AGE:
         reasons.append(f"68 % of log_age spread over {high - low:.2f} dex")

@@ -22,6 +22,7 @@ from clusterbayes.batch.states import DONE, FAILED, Places
 from clusterbayes.batch.summary import Summary
 from clusterbayes.batch.work import REASONS
 from clusterbayes.results.export import write_table, write_text
+from clusterbayes.wording import counted
 
 __all__ = ["PAGE_FILE", "TABLE_FILE", "write_report"]
 
@@ -81,7 +82,7 @@ def _image(content: str, text: str) -> str:
 def _counts(summary: Summary) -> str:
     counts = summary.count()
     grades = Counter(row.get("quality") for row in summary.rows if row["status"] == DONE)
-    parts = [f"{len(summary.rows)} clusters", f"{counts.get(DONE, 0)} done"]
+    parts = [counted(len(summary.rows), "cluster"), f"{counts.get(DONE, 0)} done"]
     parts += [f"{grades[key]} of quality {key}" for key in QUALITIES if grades[key]]
     parts += [f"{counts[code]} failed ({escape(text)})" for code, text in REASONS.items() if counts.get(code)]
     waiting = len(summary.rows) - counts.get(DONE, 0) - counts.get(FAILED, 0)

@@ -16,6 +16,7 @@ from clusterbayes.cli.interrupt import stoppable
 from clusterbayes.cli.options import parse_pairs
 from clusterbayes.errors import BatchError, FitCancelled, SettingsError
 from clusterbayes.extras import require_extra
+from clusterbayes.wording import counted
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -227,7 +228,7 @@ def _describe(jobs: list[Job]) -> None:
     console = output_console()
     for job in jobs:
         console.print(f"{job.name}: {job.table}", markup=False, soft_wrap=True)
-    console.print(f"{len(jobs)} clusters would be fitted.")
+    console.print(f"{counted(len(jobs), 'cluster')} would be fitted.")
 
 
 def _run(jobs: list[Job], out: Path, options: BatchOptions, scheduler: str | None, quiet: bool) -> Summary:

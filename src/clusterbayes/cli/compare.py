@@ -10,6 +10,7 @@ import typer
 from clusterbayes.cli.console import JsonOption, error_console, guarded, output_console
 from clusterbayes.cli.options import parse_numbers
 from clusterbayes.errors import SettingsError
+from clusterbayes.wording import counted
 
 if TYPE_CHECKING:
     from clusterbayes.results import FitResult
@@ -144,4 +145,4 @@ def _compare_class(fit: FitResult, path: Path, out: Path | None, as_json: bool) 
         said = [row[name] for name in ("file", "name") if row[name] not in row["notes"]]  # most errors say where
         console.print(f"  {': '.join([*said, row['notes']])}", markup=False, soft_wrap=True)
     if out is not None:
-        error_console().print(f"{len(table)} rows in {out}", markup=False, soft_wrap=True)
+        error_console().print(f"{counted(len(table), 'row')} in {out}", markup=False, soft_wrap=True)

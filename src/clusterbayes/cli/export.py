@@ -18,6 +18,7 @@ from clusterbayes.cli.console import (
 from clusterbayes.cli.options import parse_center
 from clusterbayes.cli.reading import MapOption, parse_columns
 from clusterbayes.errors import SettingsError
+from clusterbayes.wording import counted
 
 if TYPE_CHECKING:
     from clusterbayes.results.derived import DerivedOptions
@@ -100,7 +101,7 @@ def export(
     made = shared_table(fit, table, name=name or _cluster_name(result), options=options)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(made, out, kind)
-    error_console(quiet).print(f"{table}: {len(made)} rows in {out}", markup=False, soft_wrap=True)
+    error_console(quiet).print(f"{table}: {counted(len(made), 'row')} in {out}", markup=False, soft_wrap=True)
 
 
 def _cluster_name(result: Path) -> str:

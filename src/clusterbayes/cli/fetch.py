@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from clusterbayes.cli.console import JsonOption, QuietOption, error_console, guarded
+from clusterbayes.wording import counted
 
 __all__ = ["fetch"]
 
@@ -83,7 +84,7 @@ def fetch(
         return
     console = error_console(quiet)
     console.print(
-        f"{catalog}: {inside} stars within {radius:g} deg, {len(table) - inside} in the field, in {target}"
+        f"{catalog}: {counted(inside, 'star')} within {radius:g} deg, {len(table) - inside} in the field, in {target}"
         + (f" (kept since {table.meta['fetched_on']}; --refresh asks again)" if kept else ""),
         markup=False, soft_wrap=True,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from clusterbayes.cli.reading import (
     parse_columns,
     parse_treatment,
 )
+from clusterbayes.wording import counted
 
 if TYPE_CHECKING:
     from clusterbayes.photometry import Photometry
@@ -118,7 +119,7 @@ def dry_run(photometry: Photometry, control: Photometry | None, fitting: dict[st
         if note not in photometry.notes:
             console.print(f"  note: {note}", markup=False, soft_wrap=True)
     if control is not None:
-        console.print(f"  field: {control.n_star} stars {where}", markup=False, soft_wrap=True)
+        console.print(f"  field: {counted(control.n_star, 'star')} {where}", markup=False, soft_wrap=True)
     console.print("Nothing was fitted.", markup=False)
 
 

@@ -18,6 +18,7 @@ from clusterbayes.cli.reading import (
     parse_treatment,
 )
 from clusterbayes.errors import SettingsError
+from clusterbayes.wording import counted
 
 if TYPE_CHECKING:
     from clusterbayes.photometry.crossmatch import Match
@@ -101,7 +102,7 @@ def match(
         shown = error_console() if note == lost else console  # a loss is said in any case
         shown.print(f"note: {note}", markup=False, soft_wrap=True)
     console.print(pairs.describe(), markup=False, soft_wrap=True)
-    console.print(f"{len(made)} rows in {out}", markup=False, soft_wrap=True)
+    console.print(f"{counted(len(made), 'row')} in {out}", markup=False, soft_wrap=True)
 
 
 def _document(pairs: Match) -> dict[str, Any]:

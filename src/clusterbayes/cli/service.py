@@ -16,6 +16,7 @@ import typer
 from clusterbayes.cli.console import error_console, guarded
 from clusterbayes.errors import SettingsError
 from clusterbayes.extras import require_extra
+from clusterbayes.wording import counted
 
 if TYPE_CHECKING:
     from clusterbayes.records.database import Database
@@ -105,7 +106,7 @@ def worker(
         _log_to_console()
         error_console().print(f"Working on {database.engine.url.render_as_string()}; Ctrl-C ends it.", markup=False)
         ended = working.run(once=once)
-    error_console().print(f"{ended} runs have ended here.")
+    error_console().print(f"{counted(ended, 'run')} ended here.")
 
 
 @guarded

@@ -17,6 +17,7 @@ from rich.table import Table
 from clusterbayes.results.compare import Comparison, central_level
 from clusterbayes.results.derived import Derived
 from clusterbayes.results.result import FitResult
+from clusterbayes.wording import counted
 
 __all__ = [
     "answer_table",
@@ -154,12 +155,12 @@ def print_report(
     console.print(summary_table(result))
     counts, diagnostics = result.counts, result.diagnostics
     console.print(
-        f"\n{counts['used']} of {counts['input']} rows used; {np.nansum(result.p_member):.0f} members expected"
+        f"\n{counts['used']} of {counts['input']} rows used; {counted(np.nansum(result.p_member), 'member')} expected"
     )
     for reason, count in counts["dropped"].items():
         console.print(f"  not used: {count} ({escape(reason)})")
     if result.converged:
-        steps = f"{diagnostics['n_steps']} steps of {diagnostics['n_walkers']} walkers"
+        steps = f"{counted(diagnostics['n_steps'], 'step')} of {diagnostics['n_walkers']} walkers"
         console.print(f"[green]Converged[/] after {steps}, {diagnostics['wall_seconds']:.0f} s")
     warn_if_not_converged(console, result)
     if checks is not None and checks["checks"]:

@@ -11,6 +11,7 @@ import typer
 from clusterbayes.cli.completion import complete_grids, complete_laws
 from clusterbayes.cli.console import JsonOption, OverwriteOption, QuietOption, error_console, guarded, refuse_existing
 from clusterbayes.errors import SettingsError
+from clusterbayes.wording import counted
 
 __all__ = ["simulate"]
 
@@ -147,5 +148,5 @@ def simulate(
         typer.echo(json_text({**made.truth, **origin}), nl=False)
     elif not quiet:
         error_console().print(
-            f"{len(made.table)} stars in {out}, the truth in {truth_file}", markup=False, soft_wrap=True
+            f"{counted(len(made.table), 'star')} in {out}, the truth in {truth_file}", markup=False, soft_wrap=True
         )

@@ -47,6 +47,7 @@ from clusterbayes.model.completeness import Completeness
 from clusterbayes.model.priors import Prior
 from clusterbayes.photometry import Photometry
 from clusterbayes.results.result import FitResult
+from clusterbayes.wording import counted
 
 __all__ = ["fit_cluster"]
 
@@ -261,7 +262,7 @@ def _search(
     """Search for the modes while the field is learned, unless that was done before."""
     found = keeper.search()
     if found is not None:
-        logger.info("the search was done before the break: %d modes", len(found[1]))
+        logger.info("the search was done before the break: %s", counted(len(found[1]), "mode"))
         return model.with_field(found[0]), found[1]
     learner = FieldLearner(model, chosen.control, int(rng.integers(2**31)))
     model, modes = find_modes(model, learner, report=watch.report)

@@ -19,6 +19,7 @@ from clusterbayes.model.completeness import Completeness, share_kept
 from clusterbayes.model.cuts import measured_in
 from clusterbayes.model.selection import NO_LIMIT, Selection, find_faint_limit, parse_limits, parse_other_limits
 from clusterbayes.photometry import Photometry
+from clusterbayes.wording import counted
 
 __all__ = ["MIN_STARS", "described", "select"]
 
@@ -74,7 +75,9 @@ def select(
         photometry = photometry.keep(held, "where the completeness is 0")
     photometry.require(MIN_STARS)
     if control is not None and control.n_star < MIN_CONTROL:
-        notes.append(f"only {control.n_star} control stars within the limits: the field is learned from the sample")
+        notes.append(
+            f"only {counted(control.n_star, 'control star')} within the limits: the field is learned from the sample"
+        )
         control = None
     return photometry, control, selection, notes
 

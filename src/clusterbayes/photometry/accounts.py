@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clusterbayes.bands import Observable
+from clusterbayes.wording import counted
 
 __all__ = ["count_reasons", "describe_values", "few_stars", "remedy_for_few"]
 
@@ -33,9 +34,8 @@ def describe_values(
             continue
         low, high = values[known, index].min(), values[known, index].max()
         error = np.median(errors[known, index])
-        lines.append(
-            f"  {observable.name}: {known.sum()} values from {low:.3f} to {high:.3f}, median error {error:.4f} mag"
-        )
+        count = counted(known.sum(), "value")
+        lines.append(f"  {observable.name}: {count} from {low:.3f} to {high:.3f}, median error {error:.4f} mag")
     return lines
 
 

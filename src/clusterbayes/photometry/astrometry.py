@@ -20,6 +20,7 @@ from clusterbayes.photometry.cells import as_numbers
 from clusterbayes.photometry.columns import Columns
 from clusterbayes.photometry.layouts import SOURCES
 from clusterbayes.photometry.zero_point import parallax_zero_point, sine_ecliptic_latitude
+from clusterbayes.wording import counted
 
 __all__ = [
     "CORRECTED_PARALLAX",
@@ -280,11 +281,10 @@ def without_zero_point(
     known = np.isfinite(offset) & np.isfinite(parallax)
     lost = int(np.count_nonzero(np.isfinite(parallax) & ~known))
     median = 1000.0 * float(np.median(offset[known])) if known.any() else np.nan
-    note = (
-        f"parallax zero point of Lindegren et al. (2021) subtracted from {known.sum()} stars, median {median:.0f} µas"
-    )
+    stars = counted(known.sum(), "star")
+    note = f"parallax zero point of Lindegren et al. (2021) subtracted from {stars}, median {median:.0f} µas"
     if lost:
-        note += f"; {lost} parallaxes without a known zero point counted as missing"
+        note += f"; {counted(lost, 'parallax', 'parallaxes')} without a known zero point counted as missing"
     return np.where(known, parallax - offset, np.nan), used, note
 
 

@@ -27,6 +27,7 @@ from clusterbayes.photometry.measure import magnitudes_per_unit
 from clusterbayes.photometry.readers import read_table, with_line
 from clusterbayes.photometry.sky import positions
 from clusterbayes.photometry.treatment import Treatment, without_fillers
+from clusterbayes.wording import counted
 
 __all__ = ["Catalogue", "Match", "match", "merge", "read_catalogue"]
 
@@ -97,7 +98,7 @@ class Match:
 
     def describe(self) -> str:
         """Return a few lines of text: how many are matched, how many are ambiguous, and why others are not."""
-        lines = [f"{len(self.first)} stars matched, {int(self.ambiguous.sum())} of them ambiguous"]
+        lines = [f"{counted(len(self.first), 'star')} matched, {int(self.ambiguous.sum())} of them ambiguous"]
         if len(self.first):
             lines[0] += f', median separation {np.median(self.separation):.2f}"'
         lines += [f"  not matched: {count} ({why})" for why, count in self.counts.items() if why != "matched" and count]

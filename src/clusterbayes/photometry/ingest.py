@@ -37,6 +37,7 @@ from clusterbayes.photometry.measure import Defaults, Measured, Measurer
 from clusterbayes.photometry.quality import corrected_excess, excess_scatter, guarded, too_noisy
 from clusterbayes.photometry.sky import positions
 from clusterbayes.photometry.treatment import without_fillers
+from clusterbayes.wording import counted
 
 __all__ = ["READ_METADATA", "ingest", "table_checksum"]
 
@@ -203,7 +204,7 @@ def _guard(
             for mask, what in guards.get(band, []):
                 lost = mask & np.isfinite(values[:, index])
                 if lost.any():
-                    notes.append(f"{observable.name}: {lost.sum()} values {what} counted as missing")
+                    notes.append(f"{observable.name}: {counted(lost.sum(), 'value')} {what} counted as missing")
                     values[lost, index] = errors[lost, index] = np.nan
 
 
@@ -265,7 +266,7 @@ def _cut(
 def _note_unknown(notes: list[str], reasons: NDArray[np.object_], values: NDArray[np.float64], what: str) -> None:
     unknown = np.count_nonzero((reasons == "") & ~np.isfinite(values))
     if unknown:
-        notes.append(f"{unknown} stars without a known {what} are kept")
+        notes.append(f"{counted(int(unknown), 'star')} without a known {what} kept")
 
 
 def _refuse_empty(
@@ -297,7 +298,7 @@ def _identifiers(table: Table, columns: Columns, notes: list[str]) -> tuple[NDAr
         notes.append(f"column {name} names most stars alike or not at all: stars are named by their row instead")
         return rows, []
     if not present.all():
-        notes.append(f"{(~present).sum()} stars have no identifier in column {name}: they are named by their row")
+        notes.append(f"{counted((~present).sum(), 'star')} without an identifier in column {name}, named by row")
     return np.where(present, ids, rows), [name]
 
 

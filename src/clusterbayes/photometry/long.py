@@ -24,6 +24,7 @@ from clusterbayes.photometry.columns import recognise
 from clusterbayes.photometry.layouts import LONG_NAMES, layout_of, snake_case
 from clusterbayes.photometry.sky import positions
 from clusterbayes.photometry.treatment import Treatment
+from clusterbayes.wording import counted
 
 __all__ = ["REPEAT_FLAG", "Pivoted", "pivot"]
 
@@ -150,10 +151,16 @@ def pivot(table: Table, columns: Mapping[str, str], treatment: Treatment, defaul
     combined, scattered = _combine(wide, rows, magnitude, error, shared)
     _common(wide, rows, shared, _optional(table, names, "limmag5", source), notes)
     layout = layout_of([*names, *table.colnames])
-    head = f"{layout}: {len(table)} measurements of {len(rows.ids)} stars in {', '.join(rows.bands)}"
-    notes = [head, *(f"{count} measurements left out: {reason}" for reason, count in dropped.items()), *notes]
+    head = (
+        f"{layout}: {counted(len(table), 'measurement')} of {counted(len(rows.ids), 'star')} in {', '.join(rows.bands)}"
+    )
+    notes = [
+        head,
+        *(f"{counted(count, 'measurement')} left out: {reason}" for reason, count in dropped.items()),
+        *notes,
+    ]
     if combined:
-        notes.append(f"{combined} repeated measurements combined by inverse variance")
+        notes.append(f"{counted(combined, 'repeated measurement')} combined by inverse variance")
     if scattered:
         text = f"{scattered} combined magnitudes scatter more than their errors allow (column {REPEAT_FLAG} names them)"
         notes.append(text)
@@ -320,7 +327,9 @@ def _positions(
         mean = _mean_direction(ra[used], dec[used], rows.star[used], (ra[first], dec[first]))
         wide["ra"], wide["dec"] = (Column(angle, unit=u.deg) for angle in mean[:2])
         if mean[2]:
-            text = f"{mean[2]} stars have positions that differ by more than {3600 * _LARGEST_DRIFT:g} arcsec"
+            text = (
+                f"{counted(mean[2], 'star')} with positions that differ by more than {3600 * _LARGEST_DRIFT:g} arcsec"
+            )
             notes.append(f"{text}: check that a name always means the same star")
     for role in _PER_STAR:
         if role in roles:

@@ -20,6 +20,7 @@ from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.photometry.cells import as_numbers
 from clusterbayes.photometry.columns import Columns
 from clusterbayes.photometry.gaia import magnitude_error
+from clusterbayes.wording import counted
 
 __all__ = ["Defaults", "Measured", "Measurer", "magnitudes_per_unit"]
 
@@ -156,7 +157,7 @@ class Measurer:
         errors = self._checked_errors(observable, values, errors, error_columns, notes)
         without = np.isfinite(values) & ~np.isfinite(errors)
         if without.any():
-            notes.append(f"{observable.name}: {without.sum()} values without an error counted as missing")
+            notes.append(f"{observable.name}: {counted(without.sum(), 'value')} without an error counted as missing")
         missing = ~np.isfinite(values) | ~np.isfinite(errors)
         columns = tuple(dict.fromkeys(used + error_columns))
         return Measured(np.where(missing, np.nan, values), np.where(missing, np.nan, errors), columns, notes)
@@ -209,7 +210,7 @@ class Measurer:
         values: NDArray[np.float64], filler: NDArray[np.bool_], what: str, notes: list[str]
     ) -> NDArray[np.float64]:
         if filler.any():
-            notes.append(f"{filler.sum()} values {what} counted as missing")
+            notes.append(f"{counted(filler.sum(), 'value')} {what} counted as missing")
         return np.where(filler, np.nan, values)
 
     def _refuse_flux(self, column: Any, values: NDArray[np.float64], name: str, observable: Observable) -> None:

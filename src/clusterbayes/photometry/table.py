@@ -25,6 +25,7 @@ from clusterbayes.photometry.long import Pivoted
 from clusterbayes.photometry.readers import read_table, with_line
 from clusterbayes.photometry.sky import circle_and_field
 from clusterbayes.photometry.treatment import Treatment
+from clusterbayes.wording import counted
 
 __all__ = ["Photometry"]
 
@@ -283,10 +284,10 @@ class Photometry:
         lines += describe_values(self.observables, self.values, self.errors)
         if self.parallax is not None:
             count = int(np.isfinite(self.parallax).sum())
-            lines.append(f"  parallax: {count} values, zero point {self.parallax_zero_point}")
+            lines.append(f"  parallax: {counted(count, 'value')}, zero point {self.parallax_zero_point}")
         if self.pm is not None:
             count = int(np.isfinite(self.pm[:, 0]).sum())
-            lines.append(f"  proper motion: {count} values")
+            lines.append(f"  proper motion: {counted(count, 'value')}")
         lines += [f"  left out: {count} ({reason})" for reason, count in self.dropped.items()]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from clusterbayes.errors import SettingsError
+from clusterbayes.wording import counted
 
 __all__ = ["Treatment", "without_fillers"]
 
@@ -80,7 +81,7 @@ def without_fillers(table: Table, treatment: Treatment, keep: frozenset[str]) ->
         for filler in treatment.missing:
             found = _equal(column, filler) & ~hidden
             if found.any():
-                notes.append(f"{found.sum()} cells of {filler} in column {name} counted as missing")
+                notes.append(f"{counted(found.sum(), 'cell')} of {filler} in column {name} counted as missing")
             hidden |= found
         if hidden.any():
             old = getattr(column, "mask", False)

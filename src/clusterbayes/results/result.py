@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.results.tables import compression, plain, plain_table, read_table, same, write_table
+from clusterbayes.wording import counted
 from clusterbayes.writing import replacing
 
 __all__ = ["SCHEMA_VERSION", "Curve", "FitResult"]
@@ -170,7 +171,7 @@ class FitResult:
         shown = (name for name in ("log_age", "mh", "dist_mod", "a_v") if name in self.draws)
         values = ", ".join(f"{name}={self.draws[name].mean():.3f}±{self.draws[name].std():.3f}" for name in shown)
         state = "converged" if self.converged else "not converged"
-        return f"FitResult({values}; {len(self.stars)} stars, {self.n_draw} draws, {state})"
+        return f"FitResult({values}; {counted(len(self.stars), 'star')}, {counted(self.n_draw, 'draw')}, {state})"
 
     @property
     def n_draw(self) -> int:

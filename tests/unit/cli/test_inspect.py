@@ -35,7 +35,7 @@ def test_inspect_says_what_is_used_left_out_and_guessed_and_draws_it(run, export
         "calibrated_mag -> calibrated_mag",
         "not read: file_id",
         "40 of 40 rows used",
-        "1 measurements left out: filter not understood: Open",
+        "1 measurement left out: filter not understood: Open",
         "export_cmd.png",
     ):
         assert text in out
@@ -93,7 +93,7 @@ def test_treatment_reaches_the_reader(run, tmp_path):
     code, out, _ = run("inspect", "t.csv", "--error-floor", "0.01", "--missing", "7.77", "--plot", "a.svg")
     assert code == 0
     assert "B: 30 errors below 0.01 mag raised to it" in out
-    assert "1 cells of 7.77 in column V counted as missing" in out
+    assert "1 cell of 7.77 in column V counted as missing" in out
     assert "left out: 1 (no usable magnitude)" in out
 
 

@@ -17,7 +17,7 @@ def test_two_tables_become_one(run):
     words = ("match", "a.csv", "b.csv", "--map-2", "lon=ra_degs", "--map-2", "lat=dec", "--out", "both.ecsv")
     code, out, err = run(*words)
     assert (code, out) == (0, "")
-    assert "1 stars matched, 0 of them ambiguous" in err
+    assert "1 star matched, 0 of them ambiguous" in err
     assert "not matched: 1 (no star of the other table within the radius)" in err
     assert Table.read("both.ecsv")["parallax"].tolist() == [0.5, None]
     assert "--overwrite" in run(*words)[2]
@@ -70,7 +70,7 @@ def test_fillers_and_small_errors_of_both_tables(run, tmp_path):
     (tmp_path / "b.csv").write_text("star,ra,dec,parallax,parallax_error\n7,10.0001,0,-9.9,-9.9\n8,20,0,0.5,0.001\n")
     code, _, err = run("match", "a.csv", "b.csv", "--missing", "-9.9", "--error-floor", "0.01", "--out", "both.ecsv")
     assert code == 0
-    assert "note: b.csv: 1 cells of -9.9 in column parallax counted as missing" in err
+    assert "note: b.csv: 1 cell of -9.9 in column parallax counted as missing" in err
     assert "note: a.csv: V: 1 errors below 0.01 mag raised to it" in err
     both = Table.read("both.ecsv")
     assert both["id"].tolist() == ["a", "b", "-9.9"]

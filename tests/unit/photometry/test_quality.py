@@ -65,8 +65,8 @@ class TestTables:
         assert np.array_equal(np.isnan(made.values[:, 2]), [True, False, False, False, False, False])
         assert np.array_equal(np.isnan(made.errors), np.isnan(made.values))
         text = "\n".join(made.notes)
-        assert "Gaia_BP: 1 values fainter than BP=20.3" in text
-        assert "Gaia_BP: 1 values of saturated stars counted as missing" in text
+        assert "Gaia_BP: 1 value fainter than BP=20.3" in text
+        assert "Gaia_BP: 1 value of saturated stars counted as missing" in text
 
     def test_colours_with_a_guarded_band_go_too(self):
         colours = table(BP=None, BP_error=None, RP=None, RP_error=None, bp_rp=[0.6, 0.9, 1.2, 1.7, 2.0, 3.0])
@@ -81,7 +81,7 @@ class TestTables:
         cut = Photometry.from_table(table(), observables=["G", "BP", "RP"], max_ruwe=1.4)
         assert cut.dropped == {"RUWE above 1.4": 1}
         assert 1.9 not in cut.ruwe
-        assert any("1 stars without a known RUWE are kept" in note for note in cut.notes)
+        assert any("1 star without a known RUWE kept" in note for note in cut.notes)
         assert "ruwe" in cut.table.colnames
 
     def test_excess_is_cut_in_sigmas_where_asked(self):

@@ -22,8 +22,8 @@ def test_fillers_that_the_user_names_are_missing_in_any_column():
     photometry = Photometry.from_table(table, treatment=Treatment(missing=(7.77,)))
     np.testing.assert_array_equal(np.isnan(photometry.values), [[True, False], [False, True], [False, False]])
     assert [note for note in photometry.notes if "7.77" in note] == [
-        "1 cells of 7.77 in column B counted as missing",
-        "1 cells of 7.77 in column V counted as missing",
+        "1 cell of 7.77 in column B counted as missing",
+        "1 cell of 7.77 in column V counted as missing",
     ]
     assert table["V"][1] == 7.77  # the user's table is left alone
 

@@ -80,7 +80,7 @@ class TestTables:
         assert made.parallax_zero_point == "applied"
         np.testing.assert_array_equal(made.table["parallax_corrected"].quantity.to_value("mas"), made.parallax)
         assert made.table["parallax"].tolist() == table()["parallax"].tolist()
-        assert any("subtracted from 3 stars" in note and "1 parallaxes without" in note for note in made.notes)
+        assert any("subtracted from 3 stars" in note and "1 parallax without" in note for note in made.notes)
 
     def test_vizier_s_names_and_the_latitude_from_the_direction(self):
         ra, dec = np.full(4, 120.0), np.full(4, 30.0)

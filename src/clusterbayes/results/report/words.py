@@ -13,6 +13,7 @@ from scipy.special import ndtri
 
 from clusterbayes.model.priors import Prior, Uniform, parse_prior
 from clusterbayes.results.result import FitResult
+from clusterbayes.wording import counted
 
 __all__ = ["ParameterRow", "Verdict", "parameter_rows", "provenance_rows", "sentences", "verdict", "warnings"]
 
@@ -57,7 +58,7 @@ def verdict(result: FitResult) -> Verdict:
     if not result.converged:
         reasons = tuple(str(reason) for reason in diagnostics.get("reasons") or ())
         return Verdict("bad", "Not converged: do not rely on these numbers; allow more steps.", reasons)
-    size = f"{result.chain.shape[0]} steps of {result.chain.shape[1]} walkers"
+    size = f"{counted(result.chain.shape[0], 'step')} of {result.chain.shape[1]} walkers"
     return Verdict("good", "Converged: the chain met its targets.", (size,))
 
 
@@ -66,7 +67,7 @@ def warnings(result: FitResult) -> list[str]:
     found = list(_prior_warnings(result))
     members = float(np.nansum(result.p_member))
     if members < _FEW_MEMBERS:
-        found.append(f"Only {members:.0f} members are expected: the answer hangs on few stars.")
+        found.append(f"Only {counted(members, 'member')} expected: the answer hangs on few stars.")
     return found
 
 
