@@ -1,8 +1,8 @@
 """The site's sidebar, made of the links that the index pages hold anyway.
 
 In the index, every second-level heading with links to pages below it is a part of the sidebar. In another folder's
-README, the pages of that folder follow it. So a page is named once, and a plain view of the repository shows tables of
-links and nothing else. Sphinx warns of pages that nobody links to.
+README, the pages of that folder and below follow it. So a page is named once, and a plain view of the repository shows
+tables of links and nothing else. Sphinx warns of pages that nobody links to.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["linked", "setup", "toctree"]
 
 INDEX = "docs/index"
-FOLDERS = ("docs/certificates/README",)
+FOLDERS = ("docs/certificates/README", "docs/validation/README")
 _LINK = re.compile(r"\]\(([^)#:\s]+\.(?:md|ipynb))\)")
 
 
@@ -43,7 +43,7 @@ def add_sidebar(app: Sphinx, page: str, source: list[str]) -> None:
             if pages:
                 source[0] += toctree(pages, section.splitlines()[0])
     elif page in FOLDERS:
-        own = [link for link in linked(source[0]) if posixpath.dirname(link) == ""]
+        own = [link for link in linked(source[0]) if not posixpath.normpath(link).startswith("..")]
         source[0] += toctree(own)
 
 
