@@ -81,6 +81,16 @@ def test_a_wrong_fit_is_poor_and_the_fault_is_found(table, names, wrong):
     assert quality == "poor"
 
 
+def test_a_large_catalogue_is_judged_by_a_part_of_its_stars(table, monkeypatch):
+    monkeypatch.setattr("clusterbayes.results.predictive._MOST", 120)
+    told = []
+    checks = {check.name: check for check in check_fit(fitted(table), GRID, n_replicas=200, seed=2, tell=told.append)}
+    assert 100 < sum(checks["luminosity"].observed) <= 120
+    assert sum(checks["luminosity"].expected) == pytest.approx(120, abs=6)
+    assert quality_of(list(checks.values())) == "good"
+    assert told == pytest.approx(np.arange(200) / 2.0)
+
+
 def test_fits_that_ignore_counts_are_checked_by_shape_alone(table):
     assert set(found(table, counts="ignore")[0]) == {"binary_ridge", "colour"}
 

@@ -93,11 +93,15 @@ class Request:
             **self.options(photometry),
         )
 
-    def checks(self, result: FitResult) -> dict[str, Any]:
+    def checks(self, result: FitResult, progress: Progress) -> dict[str, Any]:
         """Compare the catalogue with those that the fit predicts."""
+        from clusterbayes.records import STAGES
         from clusterbayes.results.predictive import checks_of_fit
 
-        return checks_of_fit(result, self.fitting["grid"])
+        progress.stage("export", STAGES.index("export"), len(STAGES))
+        checks = checks_of_fit(result, self.fitting["grid"], lambda percent: progress.update(percent, "checks"))
+        progress.update(100.0)
+        return checks
 
 
 @dataclass(frozen=True)
@@ -126,10 +130,7 @@ def fit_and_write(request: Request, run: Run) -> None:
     checkpoint = checkpoint_place(run.folder)
     try:
         with stoppable() as stop, messages(console, run.quiet):
-            result = _fit(request, run, photometry, stop, checkpoint)
-            stop.now()
-            checks = request.checks(result)
-            stop.now()
+            result, checks = _fit(request, run, photometry, stop, checkpoint)
             _write(result, checks, run)
     except (FitCancelled, KeyboardInterrupt) as error:
         console.print(_to_go_on(error, checkpoint), markup=False, soft_wrap=True)
@@ -138,8 +139,10 @@ def fit_and_write(request: Request, run: Run) -> None:
     _report(result, checks, run)
 
 
-def _fit(request: Request, run: Run, photometry: Photometry, stop: Stop, checkpoint: Path) -> FitResult:
-    """Fit; one that fails leaves its record, and nothing to go on from, since it would fail again."""
+def _fit(
+    request: Request, run: Run, photometry: Photometry, stop: Stop, checkpoint: Path
+) -> tuple[FitResult, dict[str, Any]]:
+    """Fit and check; a fit that fails leaves its record, and nothing to go on from, since it would fail again."""
     from clusterbayes.cli.progress import progress_for
     from clusterbayes.inference.checkpoint import discard
     from clusterbayes.records import failed_record, write_failure
@@ -147,7 +150,9 @@ def _fit(request: Request, run: Run, photometry: Photometry, stop: Stop, checkpo
     started = datetime.now(UTC)
     progress = progress_for(run.quiet, error_console())
     try:
-        return request.run(photometry, progress, stop, checkpoint, run.restart)
+        result = request.run(photometry, progress, stop, checkpoint, run.restart)
+        stop.now()
+        return result, request.checks(result, progress)
     except FitCancelled:
         raise
     except FitError as error:

@@ -141,12 +141,21 @@ def grid_of(result: FitResult, place: str | Path | None = None) -> IsochroneGrid
     return IsochroneGrid.load(place or known["name"], bands=bands, law=law, r_v=known["r_v"])
 
 
-def checks_of_fit(result: FitResult, grid: str | Path | None = None) -> dict[str, Any]:
-    """Return the checks of a fit as `checks_document` gives them; the grid's name or file as for `grid_of`."""
-    return checks_document(check_fit(result, grid_of(result, grid)))
+def checks_of_fit(
+    result: FitResult, grid: str | Path | None = None, tell: Callable[[float], None] | None = None
+) -> dict[str, Any]:
+    """Return the checks of a fit as `checks_document` gives them; arguments as for `grid_of` and `check_fit`."""
+    return checks_document(check_fit(result, grid_of(result, grid), tell=tell))
 
 
-def check_fit(result: FitResult, grid: IsochroneGrid, *, n_replicas: int = 600, seed: int = 1) -> list[Check]:
+def check_fit(
+    result: FitResult,
+    grid: IsochroneGrid,
+    *,
+    n_replicas: int = 600,
+    seed: int = 1,
+    tell: Callable[[float], None] | None = None,
+) -> list[Check]:
     """Compare a fitted catalogue with what the fit predicts.
 
     Parameters
@@ -158,6 +167,8 @@ def check_fit(result: FitResult, grid: IsochroneGrid, *, n_replicas: int = 600, 
         p-values are no finer than 1/(n_replicas + 1).
     seed : int
         Of the replicas, and of the 3,000 stars by which a larger catalogue is judged.
+    tell : callable, optional
+        Gets how much is done, from 0 to 100.
 
     Returns
     -------
@@ -191,7 +202,11 @@ def check_fit(result: FitResult, grid: IsochroneGrid, *, n_replicas: int = 600, 
     project = _projection(observables)
     points = project(catalogue.values)
     rows = rng.choice(result.n_draw, size=n_replicas, replace=result.n_draw < n_replicas)
-    replicas = [project(_replica(result, grid, catalogue, int(row), rng)) for row in rows]
+    replicas = []
+    for done, row in enumerate(rows):
+        if tell is not None:
+            tell(100.0 * done / n_replicas)
+        replicas.append(project(_replica(result, grid, catalogue, int(row), rng)))
     scene = _scene(result, points, project)
     checks = []
     for name, (title, about, statistic, places) in _CHECKS.items():

@@ -59,7 +59,8 @@ def fit_job(task: Task, progress: Progress, cancel: Callable[[], bool]) -> Outco
     options: dict[str, Any] = {**settings.fitting(task.n_threads), "control": control}
     result = _fit(photometry, task.checkpoint, {**options, "progress": progress, "cancel": cancel})
     progress.stage("export", STAGES.index("export"), len(STAGES))
-    write_all(result, task.folder, overwrite=True, title=task.name, checks=checks_of_fit(result, options["grid"]))
+    checks = checks_of_fit(result, options["grid"], progress.update)
+    write_all(result, task.folder, overwrite=True, title=task.name, checks=checks)
     artefacts = described_files(task.folder)
     links = [Artefact(**{name: file[name] for name in Artefact.model_fields}) for file in artefacts]
     document = ResultDocument.from_result(result).model_copy(update={"artefacts": links})
