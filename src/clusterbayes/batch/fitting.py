@@ -17,8 +17,8 @@ from clusterbayes.inference.fit import fit_cluster
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.limits import stated_limit
 from clusterbayes.records import write_outputs
+from clusterbayes.results.checks import checks_of_fit
 from clusterbayes.results.derived import Derived, derive
-from clusterbayes.results.predictive import checks_of_fit
 from clusterbayes.results.result import FitResult
 from clusterbayes.results.sharing import summary_table
 from clusterbayes.wording import counted

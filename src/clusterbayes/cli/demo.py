@@ -55,8 +55,8 @@ def demo(
     from clusterbayes.model.simulate import simulate_cluster
     from clusterbayes.photometry import Photometry
     from clusterbayes.records import write_outputs
+    from clusterbayes.results.checks import checks_of_fit
     from clusterbayes.results.export import check_output_folder, json_text
-    from clusterbayes.results.predictive import checks_of_fit
 
     folder = None if out is None else check_output_folder(out, overwrite)
     n_field = round(field_frac * n_stars)

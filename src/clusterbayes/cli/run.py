@@ -96,7 +96,7 @@ class Request:
     def checks(self, result: FitResult, progress: Progress) -> dict[str, Any]:
         """Compare the catalogue with those that the fit predicts."""
         from clusterbayes.records import STAGES
-        from clusterbayes.results.predictive import checks_of_fit
+        from clusterbayes.results.checks import checks_of_fit
 
         progress.stage("export", STAGES.index("export"), len(STAGES))
         checks = checks_of_fit(result, self.fitting["grid"], lambda percent: progress.update(percent, "checks"))

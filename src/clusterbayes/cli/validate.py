@@ -236,8 +236,8 @@ def ppc(
     [cyan]clusterbayes validate ppc mycluster[/]
     """
     from clusterbayes.cli.show import warn_if_not_converged
+    from clusterbayes.results.checks import QUALITY, check_fit, checks_document, grid_of, quality_of
     from clusterbayes.results.export import write_json
-    from clusterbayes.results.predictive import QUALITY, check_fit, checks_document, grid_of, quality_of
     from clusterbayes.results.result import FitResult
 
     refuse_existing(out, overwrite=overwrite)

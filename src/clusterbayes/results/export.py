@@ -201,7 +201,7 @@ def write_all(
     keep_chain : bool
         Whether to write the chain as ``chain.h5``, too.
     checks : dict, optional
-        Posterior predictive checks, as `clusterbayes.results.predictive.checks_document` gives them: shown in the
+        Posterior predictive checks, as `clusterbayes.results.checks.checks_document` gives them: shown in the
         report, and written as ``checks.json``.
 
     Returns

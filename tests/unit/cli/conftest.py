@@ -41,7 +41,7 @@ CHECKED = {"quality": "good", "meaning": "Nothing was found.", "checks": [{"titl
 @pytest.fixture(autouse=True)
 def checked(monkeypatch):
     """Invented fits follow from no isochrones that they could be checked with."""
-    monkeypatch.setattr("clusterbayes.results.predictive.checks_of_fit", lambda result, grid=None, tell=None: CHECKED)
+    monkeypatch.setattr("clusterbayes.results.checks.checks_of_fit", lambda result, grid=None, tell=None: CHECKED)
 
 
 @pytest.fixture

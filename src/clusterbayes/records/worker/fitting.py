@@ -17,8 +17,8 @@ from clusterbayes.records.record import STAGES, version_text
 from clusterbayes.records.settings import FitSettings
 from clusterbayes.records.store import file_checksum
 from clusterbayes.records.worker.task import Outcome, Task, described_files
+from clusterbayes.results.checks import checks_of_fit
 from clusterbayes.results.export import write_all
-from clusterbayes.results.predictive import checks_of_fit
 from clusterbayes.results.result import FitResult
 
 __all__ = ["fit_job"]

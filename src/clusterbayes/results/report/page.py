@@ -69,7 +69,7 @@ def report_html(
     title : str, optional
         Name of the analysis; that of the input if left out.
     checks : mapping, optional
-        Posterior predictive checks, as `clusterbayes.results.predictive.checks_document` gives them and ``checks.json``
+        Posterior predictive checks, as `clusterbayes.results.checks.checks_document` gives them and ``checks.json``
         of a fit holds them: "quality", "meaning" and "checks", each with "title", "p" and
         "about". Without any, the page has no such section.
     drawn : mapping of str to bytes, optional

@@ -11,7 +11,7 @@ import pytest
 from unit.results.synthetic import make_result
 
 from clusterbayes.results import FitResult
-from clusterbayes.results.predictive import Check, checks_document
+from clusterbayes.results.checks import Check, checks_document
 from clusterbayes.results.report import report_html, write_report
 from clusterbayes.results.report.citing import bibtex, references
 from clusterbayes.results.report.diagram import diagram_data

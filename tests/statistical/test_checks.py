@@ -9,7 +9,7 @@ from unit.model.mocks import GAIA, GRID, TRUTH, mock_table
 
 from clusterbayes.errors import GridError
 from clusterbayes.isochrones import IsochroneGrid
-from clusterbayes.results.predictive import QUALITY, Check, check_fit, quality_of
+from clusterbayes.results.checks import QUALITY, Check, check_fit, quality_of
 from clusterbayes.results.result import Curve, FitResult
 
 N = 300
@@ -82,7 +82,7 @@ def test_a_wrong_fit_is_poor_and_the_fault_is_found(table, names, wrong):
 
 
 def test_a_large_catalogue_is_judged_by_a_part_of_its_stars(table, monkeypatch):
-    monkeypatch.setattr("clusterbayes.results.predictive._MOST", 120)
+    monkeypatch.setattr("clusterbayes.results.checks._MOST", 120)
     told = []
     checks = {check.name: check for check in check_fit(fitted(table), GRID, n_replicas=200, seed=2, tell=told.append)}
     assert 100 < sum(checks["luminosity"].observed) <= 120
