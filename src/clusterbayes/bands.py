@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from clusterbayes.errors import BandError, close_matches
 
-__all__ = ["BANDS", "Band", "Observable", "observable_matrix", "parse_observable", "resolve_band"]
+__all__ = ["BANDS", "Band", "Observable", "bands_of", "observable_matrix", "parse_observable", "resolve_band"]
 
 
 @dataclass(frozen=True)
@@ -294,6 +294,11 @@ def parse_observable(text: str) -> Observable:
     if len(halves) == 2 and _key(plain) not in _BY_KEY and max(map(len, halves)) <= 2 + 2 * ("-" in plain):
         return _colour(*(resolve_band(half) for half in halves))  # meant as a colour: say which half is not known
     return _magnitude(resolve_band(plain))
+
+
+def bands_of(observables: Iterable[Observable]) -> tuple[str, ...]:
+    """Return the canonical names of the bands that observables are made of, in order, each once."""
+    return tuple(dict.fromkeys(band for observable in observables for band in observable.bands))
 
 
 def observable_matrix(observables: Iterable[Observable], bands: Sequence[str]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterbayes.bands import BANDS, Observable, observable_matrix, parse_observable, resolve_band
+from clusterbayes.bands import BANDS, Observable, bands_of, observable_matrix, parse_observable, resolve_band
 from clusterbayes.errors import BandError
 
 PAIRS = list(itertools.permutations(BANDS, 2))
@@ -130,6 +130,11 @@ def test_any_text_gives_an_observable_or_a_band_error(text):
         assert set(parse_observable(text).bands) <= set(BANDS)
     except BandError as error:
         assert str(error)
+
+
+def test_bands_come_in_order_and_once():
+    assert bands_of(map(parse_observable, ("V", "B-V", "I", "V-I", "B-K"))) == ("V", "B", "I", "K")
+    assert bands_of([]) == ()
 
 
 def test_the_matrix_maps_magnitudes_to_observables():

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clusterbayes.bands import Observable, observable_matrix
+from clusterbayes.bands import Observable, bands_of, observable_matrix
 from clusterbayes.model.completeness import share_kept
 from clusterbayes.model.kernels_selection import Cuts
 from clusterbayes.model.selection import BandLimit, ErrorCurve
@@ -38,7 +38,7 @@ def measured_in(
     -------
     magnitude, error : (n_star,)
     """
-    bands = tuple(dict.fromkeys([*(b for o in observables for b in o.bands), band]))
+    bands = tuple(dict.fromkeys([*bands_of(observables), band]))
     matrix = observable_matrix(tuple(observables), bands)
     wanted = np.array([float(b == band) for b in bands])
     parts = np.linalg.lstsq(matrix.T, wanted, rcond=None)[0]

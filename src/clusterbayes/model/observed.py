@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clusterbayes.bands import Observable
+from clusterbayes.bands import Observable, bands_of
 from clusterbayes.errors import InputError
 from clusterbayes.model.cuts import share_inside
 from clusterbayes.model.selection import Selection
@@ -72,7 +72,6 @@ class Observed:
             raise InputError(f"some stars have no {primary}, the band of the magnitude limit")
         order = np.argsort(values[:, 0], kind="stable")
         observables = tuple(photometry.observables[i] for i in columns)
-        bands = [primary, *[b for o in observables for b in o.bands if b != primary]]
 
         def in_order(array: np.ndarray | None, used: bool, *width: int) -> np.ndarray:
             return np.ascontiguousarray(array[order]) if used and array is not None else np.empty((0, *width))
@@ -81,7 +80,7 @@ class Observed:
         has_pm = proper_motion and photometry.pm is not None
         return cls(
             observables=observables,
-            bands=tuple(dict.fromkeys(bands)),
+            bands=tuple(dict.fromkeys([primary, *bands_of(observables)])),
             order=order,
             values=np.ascontiguousarray(values[order]),
             errors=np.ascontiguousarray(photometry.errors[:, columns][order]),

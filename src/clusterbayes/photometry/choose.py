@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from clusterbayes.bands import Observable, observable_matrix, parse_observable
+from clusterbayes.bands import Observable, bands_of, observable_matrix, parse_observable
 from clusterbayes.errors import BandError, InputError, close_matches
 from clusterbayes.photometry.columns import in_capitals
 from clusterbayes.photometry.measure import Measurer
@@ -202,13 +202,13 @@ def _nothing_usable(measurer: Measurer) -> InputError:
 
 def _independent(observables: Iterable[Observable]) -> bool:
     rows = tuple(observables)
-    bands = tuple(dict.fromkeys(band for observable in rows for band in observable.bands))
+    bands = bands_of(rows)
     return int(np.linalg.matrix_rank(observable_matrix(rows, bands))) == len(rows)
 
 
 def _check(observables: tuple[Observable, ...], source: str) -> None:
     names = ", ".join(observable.name for observable in observables)
-    bands = dict.fromkeys(band for observable in observables for band in observable.bands)
+    bands = bands_of(observables)
     if len(observables) < 2 or len(bands) < 2:
         raise InputError(
             f"only one usable band or colour: {names or 'none'}",

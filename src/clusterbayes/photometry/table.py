@@ -15,7 +15,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 
-from clusterbayes.bands import Observable
+from clusterbayes.bands import Observable, bands_of
 from clusterbayes.errors import InputError
 from clusterbayes.photometry.accounts import count_reasons, describe_values, few_stars, remedy_for_few
 from clusterbayes.photometry.columns import ROLES
@@ -259,7 +259,7 @@ class Photometry:
     @property
     def bands(self) -> tuple[str, ...]:
         """Canonical names of all bands in the observables, in order."""
-        return tuple(dict.fromkeys(band for observable in self.observables for band in observable.bands))
+        return bands_of(self.observables)
 
     @property
     def magnitude_columns(self) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from clusterbayes.bands import Observable, observable_matrix, parse_observable
+from clusterbayes.bands import Observable, bands_of, observable_matrix, parse_observable
 from clusterbayes.errors import GridError, InputError
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model.details import Details
@@ -113,7 +113,7 @@ class _Catalogue:
 
     @property
     def bands(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(band for observable in self.observables for band in observable.bands))
+        return bands_of(self.observables)
 
     @property
     def primary(self) -> int:
@@ -136,7 +136,7 @@ def grid_of(result: FitResult, place: str | Path | None = None) -> IsochroneGrid
         If there is no such grid.
     """
     known = result.provenance["grid"]
-    bands = tuple(dict.fromkeys(band for name in result.observables for band in parse_observable(name).bands))
+    bands = bands_of(map(parse_observable, result.observables))
     law = known["extinction_law"] or "tables"
     return IsochroneGrid.load(place or known["name"], bands=bands, law=law, r_v=known["r_v"])
 
@@ -185,7 +185,7 @@ def check_fit(
         If the grid is another one than that of the fit, or was loaded with another law of extinction.
     """
     observables = tuple(parse_observable(name) for name in result.observables)
-    missing = {band for observable in observables for band in observable.bands} - set(grid.bands)
+    missing = set(bands_of(observables)) - set(grid.bands)
     if missing:
         raise InputError("the grid lacks a band of the fit", grid.name, sorted(missing)[0])
     fitted_with = (result.provenance.get("grid") or {}).get("digest")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clusterbayes.bands import observable_matrix, parse_observable
+from clusterbayes.bands import bands_of, observable_matrix, parse_observable
 from clusterbayes.errors import InputError
 from clusterbayes.model.binaries import MassRatios
 from clusterbayes.results.census import number_density
@@ -101,7 +101,7 @@ def _pairs(result: FitResult, mass: Array, observables: Array, slope: float) -> 
     ratios = MassRatios(_RATIOS, law)
     middle = 0.5 * (np.array(_RATIOS[1:]) + np.array(_RATIOS[:-1]))
     parsed = [parse_observable(name) for name in result.observables]
-    bands = list(dict.fromkeys(band for observable in parsed for band in observable.bands))
+    bands = bands_of(parsed)
     matrix = observable_matrix(parsed, bands)
     level = observables[:, [observable.is_magnitude for observable in parsed]].mean(axis=1, keepdims=True)
     # The magnitudes closest to their common level that give the observables.

@@ -13,7 +13,7 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
-from clusterbayes.bands import observable_matrix, parse_observable
+from clusterbayes.bands import bands_of, observable_matrix, parse_observable
 from clusterbayes.errors import SettingsError
 from clusterbayes.model.parameters import unit_of
 from clusterbayes.photometry.astrometry import numbers, read_distances
@@ -90,7 +90,7 @@ def _distances(stars: Table, roles: Mapping[str, str]) -> _Array | None:
 def _band_columns(result: FitResult) -> list[tuple[str, _Array, str]]:
     """Return magnitude and error of each band that the fitted observables determine."""
     observables = [parse_observable(name) for name in result.observables]
-    bands = list(dict.fromkeys(band for observable in observables for band in observable.bands))
+    bands = bands_of(observables)
     matrix = observable_matrix(observables, bands)
     values, errors = _stacked(result, ""), _stacked(result, "_error")
     found = []

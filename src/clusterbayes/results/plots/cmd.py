@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from clusterbayes.bands import BANDS, Observable, observable_matrix, parse_observable
+from clusterbayes.bands import BANDS, Observable, bands_of, observable_matrix, parse_observable
 from clusterbayes.errors import SettingsError
 from clusterbayes.results.plots.style import (
     INK,
@@ -118,7 +118,7 @@ def find_cmd_pairs(result: FitResult, most: int = 6) -> list[CmdAxes]:
     """
     usual = find_cmd_axes(result)
     observables = tuple(parse_observable(name) for name in result.observables)
-    fitted = {band for observable in observables for band in observable.bands}
+    fitted = set(bands_of(observables))
     ordered = sorted(fitted, key=lambda band: BANDS[band].wavelength)
     pairs = [(ordered[i], ordered[i + step]) for step in range(1, len(ordered)) for i in range(len(ordered) - step)]
     found = [usual]
@@ -147,7 +147,7 @@ def cmd_axes(observables: Sequence[Observable], colour: str | None = None, magni
 
 def _candidates(observables: Sequence[Observable]) -> Iterator[tuple[str, str, str]]:
     """Yield (blue band, red band, magnitude) to be tried in turn."""
-    fitted = {band for observable in observables for band in observable.bands}
+    fitted = set(bands_of(observables))
     magnitudes = [observable.name for observable in observables if observable.is_magnitude]
     custom = [row for row in _CUSTOM if {row[0], row[1]} <= fitted]
     for observable in observables:
@@ -162,7 +162,7 @@ def _candidates(observables: Sequence[Observable]) -> Iterator[tuple[str, str, s
 
 def _express(target: Observable, observables: Sequence[Observable]) -> NDArray[np.float64] | None:
     """Find the factors (n_obs,) that make an observable of the fitted ones, with as few of them as possible."""
-    bands = list(dict.fromkeys(band for observable in (*observables, target) for band in observable.bands))
+    bands = bands_of((*observables, target))
     goal = observable_matrix([target], bands)[0]
     rows = observable_matrix(observables, bands)
     for count in range(1, len(observables) + 1):

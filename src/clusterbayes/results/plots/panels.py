@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from clusterbayes.bands import observable_matrix, parse_observable
+from clusterbayes.bands import bands_of, observable_matrix, parse_observable
 from clusterbayes.errors import InputError
 from clusterbayes.isochrones.extinction import band_extinction, extinction_coefficients
 from clusterbayes.results.plots.cmd import axis_label, find_cmd_axes, find_cmd_pairs, observed, plot_cmd
@@ -109,7 +109,7 @@ def observable_extinction(result: FitResult) -> Array:
         raise InputError("no star has a temperature, on which its extinction depends", "stars", "log_teff")
     values = {name: row["median"] for name, row in result.summary().items()}
     parsed = [parse_observable(name) for name in result.observables]
-    bands = list(dict.fromkeys(band for observable in parsed for band in observable.bands))
+    bands = bands_of(parsed)
     law: dict[str, Any] = {"law": grid.get("extinction_law") or "tables", "r_v": float(grid.get("r_v") or 3.1)}
     coefficients = extinction_coefficients(
         bands, teff[known], log_g[known], np.full(int(known.sum()), values["mh"]), **law

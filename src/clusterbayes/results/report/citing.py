@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from clusterbayes.bands import parse_observable
+from clusterbayes.bands import bands_of, parse_observable
 from clusterbayes.errors import ClusterBayesError
 from clusterbayes.isochrones.catalogue import describe
 from clusterbayes.isochrones.laws import DUST_LAWS
@@ -134,7 +134,7 @@ def _extinction(result: FitResult) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _catalogues(result: FitResult) -> Iterator[tuple[str, str, str, str]]:
-    bands = {band for name in result.observables for band in parse_observable(name).bands}
+    bands = bands_of(map(parse_observable, result.observables))
     for prefix, rows in _CATALOGUES.items():
         if any(band.startswith(prefix) for band in bands):
             yield from ((f"{prefix.rstrip('_')} photometry", *row) for row in rows)
