@@ -86,7 +86,21 @@ class _Scene:
 
 @dataclass(frozen=True)
 class _Catalogue:
-    """The stars that are judged, (n,) and (n, n_obs), and what a replica of them has to share: errors and limits."""
+    """The stars that are judged, and what a replica of them has to share: errors and limits.
+
+    Attributes
+    ----------
+    observables : tuple of Observable, length n_obs
+        What was fitted.
+    values : ndarray, shape (n, n_obs)
+        Observed magnitudes and colours [mag]; NaN where missing.
+    p_member, p_outlier : ndarray, shape (n,)
+        Probabilities; 0 where the fit gives none.
+    limits : tuple of (str, float, float)
+        The observable that is limited, and its bright and faint limit [mag]; a bright limit of -inf is none.
+    errors : tuple of ErrorCurve, length n_obs
+        The error of each observable [mag], by the magnitude [mag] that the limits act on.
+    """
 
     observables: tuple[Observable, ...]
     values: np.ndarray

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clusterbayes.photometry import Photometry
 from clusterbayes.results.plots.cmd import axis_label, cmd_axes
-from clusterbayes.results.plots.style import INK, new_figure, save_figure, styled
+from clusterbayes.results.plots.style import INK, beyond_axes, new_figure, save_figure, styled
 
 __all__ = ["plot_observed", "save_observed"]
 
@@ -57,7 +57,7 @@ def plot_observed(photometry: Photometry, chosen: Photometry | None = None, *, t
     size = float(np.clip(400.0 / np.sqrt(max(int(shown.sum()), 1)), 1.0, 14.0))
     look: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
     for part, colour, words in ((points, _LEFT_OUT, "read"), (used, _USED, "would be fitted")):
-        ax.scatter(part[:, 0], part[:, 1], c=colour, label=_counted(words, part, ax), **look)
+        ax.scatter(part[:, 0], part[:, 1], c=colour, label=_key_text(words, part, ax), **look)
     ax.legend(loc="best", markerscale=2.0)
     ax.set_title(title if title is not None else photometry.source.rsplit("/", 1)[-1], color=INK)
     return ax
@@ -73,13 +73,10 @@ def _set_limits(ax: Axes, points: Array) -> None:
     ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(high[1] + margin[1], low[1] - margin[1]))
 
 
-def _counted(words: str, points: Array, ax: Axes) -> str:
+def _key_text(words: str, points: Array, ax: Axes) -> str:
     """Return words for the key: how many stars there are, and how many of them the picture does not show."""
-    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    known = np.isfinite(points).all(axis=1)
-    x, y = points[known].T
-    beyond = int(((x < left) | (x > right) | (y > bottom) | (y < top)).sum())
-    parts = [(beyond, "beyond the axes"), (int((~known).sum()), "without colour or magnitude")]
+    unknown = int((~np.isfinite(points).all(axis=1)).sum())
+    parts = [(beyond_axes(ax, *points.T), "beyond the axes"), (unknown, "without colour or magnitude")]
     return "\n".join([f"{words}: {len(points)}", *(f"  {count} {what}" for count, what in parts if count)])
 
 

@@ -29,9 +29,10 @@ from clusterbayes.wording import counted
 from clusterbayes.writing import replacing
 
 __all__ = [
-    "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "MOST_VECTORS", "OUTLIER", "draw_curves", "draw_members",
-    "faintness", "free_corners", "key_ring", "name_beyond", "new_figure", "parameter_label", "parameter_text",
-    "save_figure", "styled", "title_text", "value_text", "write_key", "write_parameters", "write_title",
+    "BINARY", "DPI", "INK", "ISOCHRONE", "MEMBERS", "MOST_VECTORS", "OUTLIER", "beyond_axes", "draw_curves",
+    "draw_members", "faintness", "free_corners", "key_ring", "name_beyond", "new_figure", "parameter_label",
+    "parameter_text", "save_figure", "styled", "title_text", "value_text", "write_key", "write_parameters",
+    "write_title",
 ]  # fmt: skip
 
 INK = "#22262b"
@@ -242,12 +243,25 @@ def faintness(count: int) -> float:
     return 0.35 * min(1.0, float(np.sqrt(300.0 / max(count, 1))))
 
 
+def beyond_axes(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> int:
+    """Return how many points lie beyond the axes.
+
+    Parameters
+    ----------
+    ax : Axes
+        With its final limits.
+    x, y : ndarray, shape (n,)
+        Positions in data units; points without both are not counted.
+    """
+    (left, right), (low, high) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+    inside = (x >= left) & (x <= right) & (y >= low) & (y <= high)
+    return int((np.isfinite(x) & np.isfinite(y) & ~inside).sum())
+
+
 def name_beyond(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64], result: FitResult) -> None:
     """Add to the key how many likely members lie beyond the axes, whose limits are final, if any do."""
-    left, right = sorted(ax.get_xlim())
-    low, high = sorted(ax.get_ylim())
-    likely = (result.p_member > 0.5) & np.isfinite(x) & np.isfinite(y)
-    count = int((likely & ((x < left) | (x > right) | (y < low) | (y > high))).sum())
+    likely = result.p_member > 0.5
+    count = beyond_axes(ax, x[likely], y[likely])
     if count:
         ax.plot([], [], ls="none", label=f"{counted(count, 'likely member')} beyond the axes")
 

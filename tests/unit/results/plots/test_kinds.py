@@ -38,7 +38,7 @@ from clusterbayes.results.plots.cmd import find_cmd_pairs
 from clusterbayes.results.plots.membership import expected_purity
 from clusterbayes.results.plots.panels import observable_extinction
 from clusterbayes.results.plots.residuals import colour_residuals
-from clusterbayes.results.plots.style import faintness, save_figure
+from clusterbayes.results.plots.style import beyond_axes, faintness, save_figure
 
 CENTRE, MOTION = (150.0, 20.0), (-2.0, -4.0)
 
@@ -232,6 +232,14 @@ def test_motions_about_the_mean_of_the_members(result):
     (ring,) = (patch for patch in ax.patches if isinstance(patch, Circle))
     assert ring.radius == pytest.approx(0.4, rel=0.2)
     assert ax.xaxis_inverted()
+
+
+def test_points_beyond_the_axes_are_counted_on_every_side():
+    ax = Figure().subplots()
+    ax.set(xlim=(0.0, 2.0), ylim=(18.0, 10.0))  # magnitudes run downwards
+    x = np.array([1.0, 0.0, 2.0, -0.1, 2.1, 1.0, 1.0, np.nan, -0.1, -0.1])
+    y = np.array([12.0, 10.0, 18.0, 12.0, 12.0, 9.9, 18.1, 12.0, np.nan, 9.9])
+    assert beyond_axes(ax, x, y) == 5
 
 
 @pytest.mark.parametrize("plot", [plot_parallaxes, plot_motions, plot_residuals])
