@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from textwrap import wrap
@@ -100,8 +101,24 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: int = DPI) ->
         raise SettingsError("the picture format is not known", str(path), expected=f"a name ending in one of {endings}")
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as partial, open(partial, "wb") as file:  # matplotlib would add an ending to a name
-        figure.savefig(file, format=kind, dpi=dpi)
+        with nullcontext() if kind == "png" else _laid_out(figure, dpi):
+            figure.savefig(file, format=kind, dpi=dpi)
     return target
+
+
+@contextmanager
+def _laid_out(figure: Figure, dpi: int) -> Iterator[None]:
+    """Lay out a figure, as for a PNG, and hold it so: savefig would draw all dots of a vector file for that, too."""
+    engine, before = figure.get_layout_engine(), figure.dpi
+    with matplotlib.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        try:
+            figure.dpi = dpi  # sizes of letters, in dots, depend on it
+            figure.draw_without_rendering()
+            figure.set_layout_engine(None)  # "none" would leave one that savefig draws for
+            yield
+        finally:
+            figure.set_layout_engine(engine)
+            figure.dpi = before
 
 
 def parameter_label(name: str, unit: str = "") -> str:

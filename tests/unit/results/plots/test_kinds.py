@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 from astropy.table import vstack
+from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
@@ -38,7 +39,7 @@ from clusterbayes.results.plots.cmd import find_cmd_pairs
 from clusterbayes.results.plots.membership import expected_purity
 from clusterbayes.results.plots.panels import observable_extinction
 from clusterbayes.results.plots.residuals import colour_residuals
-from clusterbayes.results.plots.style import beyond_axes, faintness, save_figure
+from clusterbayes.results.plots.style import beyond_axes, faintness, new_figure, save_figure
 
 CENTRE, MOTION = (150.0, 20.0), (-2.0, -4.0)
 
@@ -91,6 +92,29 @@ def test_files_in_vectors_do_not_grow_with_the_stars(result, tmp_path, kind):
     many = replace(result, stars=vstack([result.stars] * 20))
     assert (many.p_member > 0.5).sum() > 5000
     assert save_figure(draw(many, kind), tmp_path / "many.svg", 40).stat().st_size < 400_000
+
+
+def test_dots_of_vector_files_are_drawn_once(tmp_path, monkeypatch):
+    """Whatever the user's settings are, the figure is left as it was."""
+    drawn, begin = [], MixedModeRenderer.start_rasterizing
+    monkeypatch.setattr(MixedModeRenderer, "start_rasterizing", lambda self: drawn.append(begin(self)))
+    figure = new_figure(3.0, 3.0)
+    figure.subplots().scatter([1.0, 2.0], [1.0, 2.0], rasterized=True)
+    engine, dpi = figure.get_layout_engine(), figure.dpi
+    with matplotlib.rc_context({"figure.autolayout": True}):
+        save_figure(figure, tmp_path / "dots.svg", 40)
+    assert len(drawn) == 1
+    assert figure.get_layout_engine() is engine
+    assert figure.dpi == dpi
+
+
+def test_axes_lie_in_the_same_place_in_each_form(result, tmp_path):
+    figure = draw(result, "membership")
+    found = []
+    for ending in ("png", "svg", "pdf"):
+        save_figure(figure, tmp_path / f"p.{ending}")
+        found.append([ax.get_position().bounds for ax in figure.axes])
+    np.testing.assert_allclose(found[1:], [found[0]] * 2, atol=1e-5)
 
 
 def test_unknown_kinds_are_refused(result):
