@@ -56,12 +56,12 @@ database_app = typer.Typer(
 
 
 @contextmanager
-def _opened(url: str, store: Path | None) -> Iterator[tuple[Database, FolderStore]]:
-    """Open a database and its store, and close the database again."""
+def _opened(url: str, store: Path | None, create: bool | None = None) -> Iterator[tuple[Database, FolderStore]]:
+    """Open a database, as `Database.open` does, and its store, and close the database again."""
     from clusterbayes.records.database import Database
     from clusterbayes.records.store import FolderStore
 
-    with closing(Database.open(url)) as database:
+    with closing(Database.open(url, create=create)) as database:
         if store is None:
             if database.is_postgresql:
                 raise SettingsError("a database on a server needs a folder for files", "--store", remedy="name one")
@@ -194,7 +194,7 @@ def export(
 
     [cyan]clusterbayes database export 17 --database-url sqlite:///runs.db --out run17.json[/]
     """
-    with _opened(database_url, store) as (database, files):
+    with _opened(database_url, store, create=False) as (database, files):
         from clusterbayes.records.database import Runs
         from clusterbayes.records.exporting import export_run
 

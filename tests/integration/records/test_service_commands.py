@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 
 import pytest
 from integration.records.jobs import document, memberships
@@ -79,6 +81,27 @@ def test_a_run_is_exported(run, tmp_path):
     code, _, err = run("database", "export", 2, "--database-url", url, "--out", tmp_path / "two.json")
     assert code == 2
     assert "no run 2" in err
+
+
+def test_a_mistyped_database_is_not_made(run, tmp_path):
+    path, words = tmp_path / "rnus.db", ("--out", tmp_path / "run.json")
+    code, out, err = run("database", "export", 1, "--database-url", f"sqlite:///{path}", *words)
+    assert (code, out) == (2, "")
+    assert f"there is no database {path}" in err
+    assert f"clusterbayes database upgrade --database-url sqlite:///{path}" in err
+    assert list(tmp_path.iterdir()) == []
+    assert run("database", "upgrade", "--database-url", f"sqlite:///{path}")[0] == 0
+    assert "no run 1" in run("database", "export", 1, "--database-url", f"sqlite:///{path}", *words)[2]
+
+
+def test_tables_are_not_made_in_the_database_of_another_program(run, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("CREATE TABLE theirs (id INTEGER)")
+        url = f"sqlite:///{tmp_path / 'other.db'}"
+        code, _, err = run("database", "export", 1, "--database-url", url, "--out", tmp_path / "run.json")
+        assert code == 2
+        assert "no tables of clusterbayes yet" in err
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
 
 
 def test_the_service_does_not_open_itself_to_others_unasked(run, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
@@ -50,16 +51,19 @@ class Database:
         url : str or URL
             ``postgresql://user@host/name`` or ``sqlite:///file.db``.
         create : bool, optional
-            Whether to make the tables, or bring them up to date; by default only in SQLite.
+            Whether to make the tables, or bring them up to date; by default only in SQLite. If False, a SQLite file
+            has to be there.
 
         Raises
         ------
         SettingsError
             If the address can't be understood.
         DatabaseError
-            If the database can't be reached, has no tables, or those of another version.
+            If the database can't be reached, is not there, has no tables, or those of another version.
         """
         address = _address(url)
+        if create is False:
+            _require_file(address)
         engine = create_engine(address, **_options(address))
         if address.get_backend_name() == "sqlite":
             _prepare_sqlite(engine)
@@ -142,6 +146,17 @@ def _address(url: str | URL) -> URL:
     if not address.database or address.database == ":memory:":
         raise SettingsError("a SQLite database needs a file", "--database-url", expected="sqlite:///file.db")
     return address
+
+
+def _require_file(address: URL) -> None:
+    """Refuse a SQLite file that is not there: connecting would make it."""
+    name = str(address.database)
+    if address.get_backend_name() != "sqlite" or name.startswith("file:"):  # SQLite's own addresses say it themselves
+        return
+    path = Path(name).absolute()  # sqlite:///home/ann/runs.db is not where it seems
+    if not path.exists():
+        command = f"clusterbayes database upgrade --database-url {address.render_as_string()}"
+        raise DatabaseError(f"there is no database {path}", f"Check the name; '{command}' makes a new one")
 
 
 def _options(address: URL) -> dict[str, Any]:
