@@ -61,6 +61,14 @@ def simulate(
             "--parallax", help="Add parallaxes (mas) with errors; zero point applied.", rich_help_panel=_SAMPLE
         ),
     ] = False,
+    depth: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Standard deviation of the members' distances (pc): near clusters are deeper than they look.",
+            rich_help_panel=_SAMPLE,
+        ),
+    ] = 0.0,
     proper_motion: Annotated[
         bool, typer.Option("--proper-motion", help="Add proper motions (mas/yr) with errors.", rich_help_panel=_SAMPLE)
     ] = False,
@@ -133,7 +141,7 @@ def simulate(
     cluster = (log_age, mh, dist_mod, a_v, binary_frac, n_members, n_field)
     made = simulate_cluster(
         *cluster, grid=isochrones, bands=names, mag_limit=limit, seed=seed,
-        parallax=parallax, proper_motion=proper_motion, positions=positions,
+        depth=depth, parallax=parallax, proper_motion=proper_motion, positions=positions,
     )  # fmt: skip
     known = {"name": isochrones.name, "digest": isochrones.digest}
     dust = {"extinction_law": isochrones.metadata.get("law"), "r_v": isochrones.r_v}

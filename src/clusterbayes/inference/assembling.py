@@ -18,6 +18,7 @@ from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.isochrones.certified import certified_floor
 from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
 from clusterbayes.model.cluster import DEFAULT_TOLERANCE, ClusterModel
+from clusterbayes.model.own_distance import OwnDistance
 from clusterbayes.model.parameters import ParameterSet, default_priors
 from clusterbayes.model.priors import Prior
 from clusterbayes.model.selection import Selection
@@ -188,6 +189,12 @@ def build_model(
     binary_law: str,
 ) -> ClusterModel:
     """Build the model: as fine as the grid allows where it is taken to be exact, else as fine as its errors deserve."""
+    own_distance = find_own_distance(chosen.photometry, parameters)
+    if own_distance is not None:
+        chosen.notes.append(
+            "stars are moved to one distance by their own parallaxes: the cluster has a depth of about "
+            f"{own_distance.depth:.2g} pc (standard deviation); --fix depth=0 leaves that out"
+        )
     return ClusterModel(
         chosen.photometry,
         grid,
@@ -201,4 +208,17 @@ def build_model(
         thin=1 if exact else 2,
         pm_window=chosen.pm_window,
         circle=chosen.circle,
+        own_distance=own_distance,
     )
+
+
+def find_own_distance(photometry: Photometry, parameters: ParameterSet) -> OwnDistance | None:
+    """Find the depth of the cluster from its parallaxes, where they show one."""
+    if photometry.parallax is None or photometry.parallax_error is None:
+        return None
+    depth: Prior | float = parameters.priors["depth"] if "depth" in parameters.priors else parameters.fixed["depth"]
+    prior = parameters.priors.get("parallax_zero_point")
+    zero_point = parameters.fixed.get("parallax_zero_point", 0.0)
+    if prior is not None:
+        zero_point = float(prior.from_normal(np.zeros(1))[0])
+    return OwnDistance.find(photometry.parallax, photometry.parallax_error, depth, zero_point)

@@ -64,7 +64,12 @@ class FieldLearner:
         self.learns = len(self.known) < n_columns
 
     def _use_control(self, control: Photometry) -> None:
-        observed = Observed.arrange(control, self.model.selection.band, proper_motion=bool(self.motions))
+        observed = Observed.arrange(
+            control,
+            self.model.selection.band,
+            proper_motion=bool(self.motions),
+            own_distance=self.model.own_distance,
+        )
         values, errors = [observed.values], [observed.errors]
         self.known = list(self.photometric)
         for columns, value, error in (

@@ -47,7 +47,7 @@ def summarize(
     best.update({name: float(v[0]) for name, v in derived_draws(model, theta[best_row : best_row + 1]).items()})
     picked = np.unique(np.linspace(0, flat.shape[0] - 1, _STAR_DRAWS).astype(int))
     predicted = log_predictive(model.log_density(flat[picked]), model.power)
-    stars = _star_table(chosen.photometry, model.star_properties(flat[picked]), predicted)
+    stars = _star_table(chosen.photometry, model.star_properties(flat[picked]), predicted, model.shift)
     curves = _curves(model, theta[best_row], flat[picked[:: max(1, picked.size // _FAN)]])
     selection = chosen.selection
     verdict = chain.convergence
@@ -107,7 +107,9 @@ def derived_draws(model: ClusterModel, theta: np.ndarray) -> dict[str, np.ndarra
     }
 
 
-def _star_table(photometry: Photometry, stars: StarProperties, predicted: np.ndarray) -> Table:
+def _star_table(
+    photometry: Photometry, stars: StarProperties, predicted: np.ndarray, shift: tuple[np.ndarray, np.ndarray]
+) -> Table:
     """One row for every input row: what each star is, and what was used of it."""
     n = photometry.n_input
     table = Table({"id": np.asarray(photometry.input_ids).astype(str)})
@@ -116,8 +118,9 @@ def _star_table(photometry: Photometry, stars: StarProperties, predicted: np.nda
         column = np.full(n, np.nan)
         column[photometry.input_row] = getattr(stars, name)
         table[name] = column
-    table["log_predictive"] = np.full(n, np.nan)
-    table["log_predictive"][photometry.input_row] = predicted
+    for name, values in zip(("log_predictive", "distance_shift", "distance_shift_error"), (predicted, *shift), strict=True):
+        table[name] = np.full(n, np.nan)
+        table[name][photometry.input_row] = values
     table["used"] = np.isin(np.arange(n), photometry.input_row)
     table["drop_reason"] = np.asarray(photometry.drop_reason).astype(str)
     for a, observable in enumerate(photometry.observables):

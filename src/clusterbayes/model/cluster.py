@@ -23,6 +23,7 @@ from clusterbayes.model.cuts import LimitColumns, measured_in
 from clusterbayes.model.discrepancy import colour_pattern
 from clusterbayes.model.imf import mass_function
 from clusterbayes.model.observed import Observed
+from clusterbayes.model.own_distance import OwnDistance
 from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet
 from clusterbayes.model.properties import StarProperties, mean_properties
 from clusterbayes.model.selection import ErrorCurve, Selection
@@ -73,6 +74,8 @@ class ClusterModel:
     circle : (float, float, float), optional
         Right ascension, declination and radius [deg] of the sample, if the places of stars are to be used. Proper
         motions are used if they are among the parameters.
+    own_distance : OwnDistance, optional
+        Where the members are along the line of sight; stars are moved to one distance by their parallaxes.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class ClusterModel:
         counts: str = "model",
         pm_window: Sequence[float] = (),
         circle: tuple[float, float, float] | None = None,
+        own_distance: OwnDistance | None = None,
     ) -> None:
         self.photometry = photometry
         self.grid = grid
@@ -103,9 +107,13 @@ class ClusterModel:
         self.tolerance = tolerance
         self.power = 1.0 / (1.0 + photometry.n_star / tolerance)
         self.circle = circle
+        self.own_distance = own_distance
         self.pm_window = np.asarray(pm_window, float)
         self.observed = Observed.arrange(
-            photometry, selection.band, proper_motion="pm_ra" in {*parameters.priors, *parameters.fixed}
+            photometry,
+            selection.band,
+            proper_motion="pm_ra" in {*parameters.priors, *parameters.fixed},
+            own_distance=own_distance,
         )
         self.error_curve = ErrorCurve.fit(self.observed.values[:, 0], self.observed.errors[:, 0])
         self.mass_law, self.conditional = mass_function(mass_law), counts == "ignore"
@@ -123,7 +131,7 @@ class ClusterModel:
             covariance=self._covariance(),
             field=np.ascontiguousarray(density[self.observed.order]),
             outlier=self.observed.outlier_density(selection, conditional=self.conditional),
-            passing=np.ones(values.shape[0]) if self.conditional else selection.passing(values[:, 0]),
+            passing=np.ones(values.shape[0]) if self.conditional else selection.passing(self.observed.measured),
             unknown=self._cut.unknown,
             parallax=self.observed.parallax,
             parallax_error=self.observed.parallax_error,
@@ -153,6 +161,12 @@ class ClusterModel:
     def field(self) -> np.ndarray:
         """Density of field stars at each star (n_star,), in the photometry's order."""
         return self._unsort(self._stars.field[None, :])[0]
+
+    @property
+    def shift(self) -> tuple[np.ndarray, np.ndarray]:
+        """What each star was moved by to the cluster's distance, and its error [mag], in the photometry's order."""
+        shift, error = self._unsort(np.stack([self.observed.shift, self.observed.shift_error]))
+        return shift, error
 
     def with_field(self, field: np.ndarray) -> ClusterModel:
         """Return the same model with another field density (n_star,), in the photometry's order."""
@@ -294,7 +308,9 @@ class ClusterModel:
             for first in range(0, n_star, _STAR_BLOCK)
         ]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        kinds = np.array([observable.is_magnitude for observable in self.photometry.observables])
         expected = self._unsort(columns.pop("expected").T[self._back()]).T
+        expected += np.where(kinds, self.shift[0][:, None], 0.0)
         single = {name: self._unsort(column[None, :])[0] for name, column in columns.items()}
         return StarProperties(**single, expected=expected)
 
@@ -424,13 +440,17 @@ class ClusterModel:
         return np.ascontiguousarray(offset[self.observed.order])
 
     def _covariance(self) -> np.ndarray:
-        """Empty where total errors are independent: no band enters two observables."""
+        """Empty where total errors are independent: no band enters two observables, no error two magnitudes."""
         matrix = observable_matrix(self.observed.observables, self.observed.bands)
         n_obs = matrix.shape[0] + len(self._cut.added)
-        if (np.count_nonzero(matrix, axis=0) <= 1).all():
+        magnitudes = np.array([*(o.is_magnitude for o in self.observed.observables), *[False] * len(self._cut.added)])
+        shared = np.outer(magnitudes, magnitudes) & ~np.eye(n_obs, dtype=bool)
+        apart = not (self.observed.shift_error.any() and shared.any())
+        if apart and (np.count_nonzero(matrix, axis=0) <= 1).all():
             return np.empty((0, n_obs, n_obs))
         variance = np.nan_to_num(self._cut.widen(self.observed.errors) ** 2)
-        return np.ascontiguousarray(variance[:, :, None] * np.eye(n_obs)[None, :, :])
+        between = self.observed.shift_error[:, None, None] ** 2 * shared
+        return np.ascontiguousarray(variance[:, :, None] * np.eye(n_obs)[None, :, :] + between)
 
     def _unsort(self, values: np.ndarray) -> np.ndarray:
         """Bring (n_walkers, n_star) from sorted order back to the photometry's."""

@@ -30,6 +30,8 @@ class Details:
         Scatter beyond the listed errors, and offset, by band [mag].
     colour : dict of float to float
         Colour discrepancy [mag] at knots in log Teff.
+    depth : float
+        Standard deviation of the members' distances [pc].
     """
 
     mass_law: str = "kroupa"
@@ -40,6 +42,7 @@ class Details:
     floor: dict[str, float] = field(default_factory=dict)
     zero_point: dict[str, float] = field(default_factory=dict)
     colour: dict[float, float] = field(default_factory=dict)
+    depth: float = 0.0
 
     @classmethod
     def from_parameters(

@@ -9,6 +9,7 @@ import numpy as np
 from clusterbayes.bands import Observable, bands_of
 from clusterbayes.errors import InputError
 from clusterbayes.model.cuts import share_inside
+from clusterbayes.model.own_distance import OwnDistance
 from clusterbayes.model.selection import Selection
 from clusterbayes.photometry import Photometry
 
@@ -35,6 +36,9 @@ class Observed:
         Sorted [mas/yr].
     pm_corr : (n_star,) or (0,)
         Correlation of the errors.
+    shift, shift_error : (n_star,)
+        What was taken off the magnitudes because the star is nearer or farther than the cluster, and the error of it,
+        which all its magnitudes share and which is part of `errors` [mag]; 0 where nothing was.
     """
 
     observables: tuple[Observable, ...]
@@ -47,12 +51,22 @@ class Observed:
     pm: np.ndarray
     pm_error: np.ndarray
     pm_corr: np.ndarray
+    shift: np.ndarray
+    shift_error: np.ndarray
 
     @classmethod
-    def arrange(cls, photometry: Photometry, primary: str, *, proper_motion: bool = True) -> Observed:
+    def arrange(
+        cls,
+        photometry: Photometry,
+        primary: str,
+        *,
+        proper_motion: bool = True,
+        own_distance: OwnDistance | None = None,
+    ) -> Observed:
         """Sort photometry by its `primary` band; every star must have been measured in it.
 
-        Proper motions are left out unless `proper_motion`.
+        Proper motions are left out unless `proper_motion`. With `own_distance`, stars are moved to the distance of the
+        cluster by their parallaxes.
 
         Raises
         ------
@@ -70,8 +84,12 @@ class Observed:
         values = photometry.values[:, columns]
         if not np.isfinite(values[:, 0]).all():
             raise InputError(f"some stars have no {primary}, the band of the magnitude limit")
-        order = np.argsort(values[:, 0], kind="stable")
         observables = tuple(photometry.observables[i] for i in columns)
+        shift, shift_error = _moved(photometry, own_distance)
+        kinds = np.array([observable.is_magnitude for observable in observables])
+        values = values - np.where(kinds, shift[:, None], 0.0)
+        errors = np.hypot(photometry.errors[:, columns], np.where(kinds, shift_error[:, None], 0.0))
+        order = np.argsort(values[:, 0], kind="stable")
 
         def in_order(array: np.ndarray | None, used: bool, *width: int) -> np.ndarray:
             return np.ascontiguousarray(array[order]) if used and array is not None else np.empty((0, *width))
@@ -83,13 +101,20 @@ class Observed:
             bands=tuple(dict.fromkeys([primary, *bands_of(observables)])),
             order=order,
             values=np.ascontiguousarray(values[order]),
-            errors=np.ascontiguousarray(photometry.errors[:, columns][order]),
+            errors=np.ascontiguousarray(errors[order]),
             parallax=in_order(photometry.parallax, has_parallax),
             parallax_error=in_order(photometry.parallax_error, has_parallax),
             pm=in_order(photometry.pm, has_pm, 2),
             pm_error=in_order(photometry.pm_error, has_pm, 2),
             pm_corr=in_order(photometry.pm_corr, has_pm),
+            shift=shift[order],
+            shift_error=shift_error[order],
         )
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Primary magnitude as it was measured (n_star,), which is what limits act on."""
+        return self.values[:, 0] + self.shift
 
     def field_columns(self) -> tuple[np.ndarray, np.ndarray, tuple[bool, ...]]:
         """Values and errors of the space that the field density lives in, and which columns are magnitudes."""
@@ -109,7 +134,7 @@ class Observed:
         log_density = np.full(self.values.shape[0], 0.0 if conditional else -np.log(high - low))
         if selection.completeness is not None and not conditional:
             even = np.linspace(low, high, 2001)
-            passing = selection.passing(self.values[:, 0])
+            passing = selection.passing(self.measured)
             log_density += np.log(np.maximum(passing, 1e-300) / np.mean(selection.passing(even)))
         for a, observable in enumerate(self.observables[1:], start=1):
             colour = self.values[:, 0] - self.values[:, a] if observable.is_magnitude else self.values[:, a]
@@ -135,3 +160,14 @@ class Observed:
                 points[:, a] = points[:, 0] - points[:, a]
         at = self.values[:, 0] if conditional else None
         return share_inside(self.observables, points, selection.others, at)
+
+
+def _moved(photometry: Photometry, own_distance: OwnDistance | None) -> tuple[np.ndarray, np.ndarray]:
+    """Shifts of the stars and their errors [mag], each (n_star,)."""
+    if own_distance is None:
+        return np.zeros(photometry.n_star), np.zeros(photometry.n_star)
+    nothing = np.full(photometry.n_star, np.nan)
+    parallax, error = (
+        nothing if column is None else column for column in (photometry.parallax, photometry.parallax_error)
+    )
+    return own_distance.shift(parallax, error), own_distance.error(error)

@@ -83,6 +83,7 @@ def simulate_cluster(
     seed: int = 1,
     alpha: tuple[float, float] = (1.3, 2.3),
     floor: float = 0.0,
+    depth: float = 0.0,
     parallax: bool = False,
     proper_motion: bool = False,
     positions: bool = False,
@@ -114,6 +115,8 @@ def simulate_cluster(
         Slopes of the mass function below and above 0.5 Msun.
     floor : float
         Scatter of members beyond the listed errors [mag].
+    depth : float
+        Standard deviation of the members' distances [pc].
     parallax : bool
         Add parallaxes and their errors, zero point applied.
     proper_motion : bool
@@ -121,7 +124,7 @@ def simulate_cluster(
     positions : bool
         Add right ascension and declination in a circle: a Plummer profile for members, field stars evenly spread.
     details : Details, optional
-        Further parameters; then `alpha` and `floor` are not read.
+        Further parameters; then `alpha`, `floor` and `depth` are not read.
     field_density : FieldDensity, optional
         Where field stars are drawn from, instead of the crude disc: its columns are the magnitudes in `bands`, that of
         the limit first.
@@ -149,7 +152,7 @@ def simulate_cluster(
         grid = IsochroneGrid.load(grid, bands=names)
     rng = np.random.default_rng(seed)
     limits = (names.index(limit_band), bright, faint)
-    details = details or Details(alpha=alpha, floor=dict.fromkeys(names, floor))
+    details = details or Details(alpha=alpha, floor=dict.fromkeys(names, floor), depth=depth)
     sky = _Sky(grid, names, limits, details, rng)
     n_outliers = int(rng.binomial(n_members, details.outlier_frac)) if details.outlier_frac > 0.0 else 0
     members = sky.collect(n_members - n_outliers, lambda n: sky.members(n, log_age, mh, dist_mod, a_v, binary_frac))
@@ -186,7 +189,7 @@ def simulate_cluster(
         "ebv": a_v / grid.r_v, "binary_frac": binary_frac,
         "binary_frac_q05": binary_frac * float(sky.ratios.share_above(0.5, np.array([details.q_slope]))[0]),
         "member_frac": n_members / (n_members + n_field), "alpha_1": details.alpha[0], "alpha_2": details.alpha[1],
-        "floor": max(details.floor.values(), default=0.0),
+        "floor": max(details.floor.values(), default=0.0), "depth": details.depth,
         "n_members": n_members, "n_field": n_field, "seed": seed,
     }  # fmt: skip
     if proper_motion:
@@ -340,7 +343,11 @@ class _Sky:
         companion = _at_mass(iso.m_ini, apparent, np.where(is_binary, q * mass, mass))
         both = -2.5 * np.log10(10 ** (-0.4 * primary) + 10 ** (-0.4 * companion))
         true = np.where(is_binary[:, None], both, primary)
-        return {"true": true, "mass": mass, "q": q, "parallax": np.full(n, 10.0 ** (2.0 - 0.2 * dist_mod))}
+        parallax = np.full(n, 10.0 ** (2.0 - 0.2 * dist_mod))
+        if details.depth > 0.0:
+            ratio = np.maximum(1.0 + 1e-3 * details.depth * parallax * self.rng.normal(size=n), 0.1)
+            true, parallax = true + 5.0 * np.log10(ratio)[:, None], parallax / ratio
+        return {"true": true, "mass": mass, "q": q, "parallax": parallax}
 
     def field(self, n: int, dist_mod: float) -> dict[str, np.ndarray]:
         """Draw disc stars: 24 populations of mixed age and metallicity, 50 pc to 8 kpc away, dust along the way."""

@@ -93,13 +93,16 @@ class _Catalogue:
     observables : tuple of Observable, length n_obs
         What was fitted.
     values : ndarray, shape (n, n_obs)
-        Observed magnitudes and colours [mag]; NaN where missing.
+        Observed magnitudes and colours [mag], of stars that were moved to the cluster's distance as if they were there;
+        NaN where missing.
     p_member, p_outlier : ndarray, shape (n,)
         Probabilities; 0 where the fit gives none.
     limits : tuple of (str, float, float)
         The observable that is limited, and its bright and faint limit [mag]; a bright limit of -inf is none.
     errors : tuple of ErrorCurve, length n_obs
         The error of each observable [mag], by the magnitude [mag] that the limits act on.
+    shared_error : ErrorCurve or None
+        The error that all magnitudes of a star share [mag], from its unknown place along the line of sight.
     """
 
     observables: tuple[Observable, ...]
@@ -108,6 +111,7 @@ class _Catalogue:
     p_outlier: np.ndarray
     limits: tuple[str, float, float]
     errors: tuple[ErrorCurve, ...]
+    shared_error: ErrorCurve | None
 
     @classmethod
     def of(cls, result: FitResult, observables: tuple[Observable, ...], rows: np.ndarray) -> _Catalogue:
@@ -116,13 +120,16 @@ class _Catalogue:
 
         name, bright, faint = result.mag_limits or (result.observables[0], -np.inf, np.inf)
         seen = column(name)
+        moved = "distance_shift" in result.stars.colnames  # results of earlier versions have no such column
+        shift, shared = (column(n) if moved else np.zeros(len(rows)) for n in ("distance_shift", "distance_shift_error"))
         return cls(
             observables,
-            values=np.column_stack([column(name) for name in result.observables]),
+            values=np.column_stack([column(o.name) - (shift if o.is_magnitude else 0.0) for o in observables]),
             p_member=np.nan_to_num(column("p_member")),
             p_outlier=np.nan_to_num(column("p_outlier")),
             limits=(name, float(bright), float(faint) if np.isfinite(faint) else float(np.nanmax(seen)) + 0.05),
             errors=tuple(ErrorCurve.fit(seen, column(f"{name}_error")) for name in result.observables),
+            shared_error=ErrorCurve.fit(seen, shared) if shared.any() else None,
         )
 
     @property
@@ -302,6 +309,9 @@ def _members(
         points = true @ matrix.T
         error = np.column_stack([curve(points[:, catalogue.primary]) for curve in catalogue.errors])
         points = points + error * rng.normal(size=points.shape)
+        if catalogue.shared_error is not None:
+            shared = catalogue.shared_error(points[:, catalogue.primary]) * rng.normal(size=len(points))
+            points = points + shared[:, None] * [observable.is_magnitude for observable in observables]
         inside = (points[:, catalogue.primary] >= bright) & (points[:, catalogue.primary] <= faint)
         found.append(points[inside])
     return np.concatenate(found)[:n]

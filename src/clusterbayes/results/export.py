@@ -81,6 +81,11 @@ _DESCRIPTIONS = {
     "log_lum": ("log10 of the luminosity [solar units], if a member: posterior mean", None),
     "log_lum_std": ("standard deviation of log_lum", None),
     "log_predictive": ("log density of the row as predicted by the fit of all others", None),
+    "distance_shift": (
+        "distance modulus of the star less that of the cluster, by its own parallax: what its magnitudes were moved by",
+        "mag",
+    ),
+    "distance_shift_error": ("error of distance_shift, which all magnitudes share", "mag"),
     "used": ("whether the row was used in the fit", None),
     "drop_reason": ("why the row was not used", None),
 }

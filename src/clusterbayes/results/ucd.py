@@ -20,6 +20,7 @@ _OWN = {
     "mass_std": "stat.stdev;phys.mass", "q": "phys.mass;arith.ratio", "q_std": "stat.stdev;phys.mass;arith.ratio",
     "log_teff": "phys.temperature.effective", "log_teff_std": "stat.stdev;phys.temperature.effective",
     "log_lum": "phys.luminosity", "log_lum_std": "stat.stdev;phys.luminosity", "used": "meta.code",
+    "distance_shift": "phot.mag.distMod;arith.diff", "distance_shift_error": "stat.error;phot.mag.distMod",
     "log_predictive": "stat.likelihood", "drop_reason": "meta.note", "hard_cut": "meta.note",
     "repeat_flag": "meta.code.qual", "parallax_corrected": "pos.parallax",
 }  # fmt: skip
