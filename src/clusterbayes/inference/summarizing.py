@@ -118,7 +118,8 @@ def _star_table(
         column = np.full(n, np.nan)
         column[photometry.input_row] = getattr(stars, name)
         table[name] = column
-    for name, values in zip(("log_predictive", "distance_shift", "distance_shift_error"), (predicted, *shift), strict=True):
+    own = {"log_predictive": predicted, "distance_shift": shift[0], "distance_shift_error": shift[1]}
+    for name, values in own.items():
         table[name] = np.full(n, np.nan)
         table[name][photometry.input_row] = values
     table["used"] = np.isin(np.arange(n), photometry.input_row)

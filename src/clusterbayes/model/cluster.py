@@ -415,7 +415,7 @@ class ClusterModel:
             matrix=np.ascontiguousarray(np.concatenate([matrix, added])),
             q_nodes=np.array(self.mass_ratios.nodes),
             knots=np.array(list(COLOUR_KNOTS)),
-            pattern=colour_pattern(self.bands, len(self.observed.bands)),
+            pattern=colour_pattern(self.bands, len(self.observed.bands), list(COLOUR_KNOTS), grid),
             n_fitted=matrix.shape[0],
             imf=np.array([self.mass_law.mass_break, self.mass_law.centre, self.mass_law.width]),
             limits=self.selection.limits(self.error_curve),

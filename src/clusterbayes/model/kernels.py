@@ -64,7 +64,7 @@ class Sequence(NamedTuple):
     matrix: np.ndarray  # (n_obs, n_band): observables from bands
     q_nodes: np.ndarray  # (n_q,) mass ratios
     knots: np.ndarray  # (n_knot,) log Teff at which the colour discrepancy has its amplitudes, ascending
-    pattern: np.ndarray  # (n_band,): share of a colour amplitude
+    pattern: np.ndarray  # (n_knot, n_band): share of each colour amplitude
     n_fitted: int  # observables; `matrix` may have rows for limits behind them
     imf: np.ndarray  # (3,) shape of the mass function, see `numbers`
     limits: Limits  # with a floor of 0

@@ -39,8 +39,8 @@ def vertices(nodes, i_age, w_age, i_mh, w_mh, dist_mod, a_v, zero_point, colour,
         Amplitudes of the colour discrepancy at `knots` [mag].
     knots : (n_knot,)
         log Teff, ascending.
-    pattern : (n_band,)
-        Share of a colour amplitude that each band takes.
+    pattern : (n_knot, n_band)
+        Share of each colour amplitude that each band takes.
     first_mag : float
         Vertices of low mass that are all fainter than this in band 0 are not needed.
     out : (n_eep, 3 + n_band)
@@ -65,14 +65,16 @@ def vertices(nodes, i_age, w_age, i_mh, w_mh, dist_mod, a_v, zero_point, colour,
     for j in range(n_eep):
         for c in range(3):
             out[j, c] = w00 * c00[j, c] + w01 * c01[j, c] + w10 * c10[j, c] + w11 * c11[j, c]
-        shift = _discrepancy(out[j, 1], knots, colour)
+        m, t = _between(out[j, 1], knots)
+        lower, upper = (1.0 - t) * colour[m], t * colour[m + 1]
         for b in range(n_band):
             c = 3 + 4 * b
             mag = w00 * c00[j, c] + w01 * c01[j, c] + w10 * c10[j, c] + w11 * c11[j, c]
             k0 = w00 * c00[j, c + 1] + w01 * c01[j, c + 1] + w10 * c10[j, c + 1] + w11 * c11[j, c + 1]
             k1 = w00 * c00[j, c + 2] + w01 * c01[j, c + 2] + w10 * c10[j, c + 2] + w11 * c11[j, c + 2]
             k2 = w00 * c00[j, c + 3] + w01 * c01[j, c + 3] + w10 * c10[j, c + 3] + w11 * c11[j, c + 3]
-            mag += dist_mod + a_v * (k0 + a_v * (k1 + a_v * k2)) + zero_point[b] + shift * pattern[b]
+            mag += dist_mod + a_v * (k0 + a_v * (k1 + a_v * k2)) + zero_point[b]
+            mag += lower * pattern[m, b] + upper * pattern[m + 1, b]
             out[j, 3 + b] = mag
         if first < 0 and out[j, 3] < first_mag:
             first = j
@@ -80,18 +82,13 @@ def vertices(nodes, i_age, w_age, i_mh, w_mh, dist_mod, a_v, zero_point, colour,
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _discrepancy(log_teff, knots, colour):
-    """Colour discrepancy at a temperature: linear between knots (ascending in log Teff), constant beyond them."""
-    last = knots.size - 1
-    if log_teff <= knots[0]:
-        return colour[0]
-    if log_teff >= knots[last]:
-        return colour[last]
+def _between(log_teff, knots):
+    """Knot (ascending in log Teff) below a temperature and the weight of the one above; the nearest beyond all."""
     m = 0
-    while log_teff > knots[m + 1]:
+    while m < knots.size - 2 and log_teff > knots[m + 1]:
         m += 1
     t = (log_teff - knots[m]) / (knots[m + 1] - knots[m])
-    return colour[m] + t * (colour[m + 1] - colour[m])
+    return m, min(max(t, 0.0), 1.0)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})

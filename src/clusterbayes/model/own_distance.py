@@ -1,4 +1,4 @@
-"""Stars of a near cluster at one distance: each is moved by what its own parallax says of its place along the line of sight.
+"""Stars of a near cluster at one distance: each is moved by what its own parallax says of its place along our line.
 
 A cluster some parsecs deep at a hundred parsecs spreads its sequence by a tenth of a magnitude, far more than
 photometric errors; an isochrone takes that for pairs, for other colours, for another age. With a Gaussian spread and a
@@ -26,6 +26,7 @@ _HALO = 50.0  # pc: what stars of a field are spread over at the least, and thos
 #: Error of parallaxes beyond the listed ones, on scales of a cluster [mas]: about what Lindegren et al. (2021,
 #: A&A 649, A2, section 5.6) find for Gaia EDR3.
 _SYSTEMATIC = 0.02
+_WITHIN = np.array([8.0, 12.0, 12.0, 1.0])  # of the logarithms of depth, odds, field's width and error factor
 _UNSURE = 0.15  # relative uncertainty of listed errors, so that errors that are too small do not count as a depth
 
 
@@ -93,7 +94,7 @@ class OwnDistance:
         return np.nan_to_num(5.0 * np.log10(self._true / np.maximum(likely, 0.1 * self._true)))
 
     def error(self, error: np.ndarray) -> np.ndarray:
-        """Standard deviation of what stays unknown of it [mag], (n_star,)."""
+        """Return the standard deviation of what stays unknown of the shift [mag], (n_star,)."""
         known = np.nan_to_num(self._known(error))
         return _PER_RATIO * self.spread / self._true * np.sqrt(1.0 - known)
 
@@ -133,7 +134,7 @@ def _most_probable(
         return cluster, (1.0 - share) * np.exp(-0.5 * (p - x[3]) ** 2 / outer) / np.sqrt(outer)
 
     def cost(x: np.ndarray) -> float:
-        if not (x[0] + zero_point > 0.0 and abs(x[1]) < 8.0 and abs(x[2]) < 12.0 and abs(x[4]) < 12.0 and abs(x[5]) < 1.0):
+        if x[0] + zero_point <= 0.0 or (np.abs(x[[1, 2, 4, 5]]) > _WITHIN).any():
             return np.inf
         if np.exp(x[4]) < 1e-3 * _HALO * (x[0] + zero_point) ** 2:  # else it takes the halo of the cluster
             return np.inf

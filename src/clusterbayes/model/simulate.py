@@ -17,7 +17,7 @@ from clusterbayes.errors import SettingsError
 from clusterbayes.isochrones import Isochrone, IsochroneGrid
 from clusterbayes.model.binaries import MassRatios
 from clusterbayes.model.details import Details
-from clusterbayes.model.discrepancy import colour_shift
+from clusterbayes.model.discrepancy import colour_pattern, colour_shift
 from clusterbayes.model.field import FieldDensity
 from clusterbayes.model.imf import draw_masses
 from clusterbayes.model.selection import NO_LIMIT, parse_limits
@@ -295,6 +295,7 @@ class _Sky:
         self.grid, self.bands, self.limits, self.details, self.rng = grid, bands, limits, details, rng
         self.ratios = MassRatios(law=details.binary_law)
         self.floor = np.array([details.floor.get(band, 0.0) for band in bands])
+        self.pattern = colour_pattern(bands, len(bands), sorted(details.colour), grid)
 
     def collect(self, n: int, draw: Callable[[int], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         kept: list[dict[str, np.ndarray]] = []
@@ -396,7 +397,7 @@ class _Sky:
         extinction = iso.extinction(a_v)
         zero = self.details.zero_point
         plain = [iso.magnitudes[band] + extinction[band] + dist_mod + zero.get(band, 0.0) for band in self.bands]
-        return np.stack(plain, axis=1) + colour_shift(iso.log_teff, self.details.colour, self.bands)
+        return np.stack(plain, axis=1) + colour_shift(iso.log_teff, self.details.colour, self.pattern)
 
     def _lowest_visible(self, m_ini: np.ndarray, apparent: np.ndarray) -> float:
         """Mass below which neither a star nor an equal pair comes near the limit."""

@@ -120,8 +120,9 @@ class _Catalogue:
 
         name, bright, faint = result.mag_limits or (result.observables[0], -np.inf, np.inf)
         seen = column(name)
-        moved = "distance_shift" in result.stars.colnames  # results of earlier versions have no such column
-        shift, shared = (column(n) if moved else np.zeros(len(rows)) for n in ("distance_shift", "distance_shift_error"))
+        shift = shared = np.zeros(len(rows))
+        if "distance_shift" in result.stars.colnames:  # results of earlier versions have no such column
+            shift, shared = column("distance_shift"), column("distance_shift_error")
         return cls(
             observables,
             values=np.column_stack([column(o.name) - (shift if o.is_magnitude else 0.0) for o in observables]),

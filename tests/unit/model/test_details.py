@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from unit.model.mocks import GAIA, mock_table
+from unit.model.mocks import GAIA, GRID, mock_table
 
+from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model.details import Details
 from clusterbayes.model.discrepancy import colour_pattern, colour_shift
 
@@ -30,8 +31,36 @@ def test_outliers_are_members_without_a_mass():
     assert abs(n_outliers - 100) < 4 * np.sqrt(400 * 0.25 * 0.75)
 
 
-def test_a_colour_shift_is_straight_between_knots_and_shared_by_wavelength():
-    shift = colour_shift(np.array([3.4, 3.55, 3.9]), {3.5: 0.1, 3.6: 0.0}, GAIA)
-    pattern = colour_pattern(GAIA, 3)
-    assert np.ptp(pattern) == pytest.approx(1.0) and pattern[1] == pytest.approx(0.5)
-    np.testing.assert_allclose(shift, np.array([[0.1], [0.05], [0.0]]) * pattern, atol=1e-12)
+class TestColourShift:
+    KNOTS = (3.5, 3.6, 3.72, 3.85)
+
+    def test_straight_between_knots_and_constant_beyond(self):
+        pattern = colour_pattern(GAIA, 3, (3.5, 3.6), GRID)
+        shift = colour_shift(np.array([3.4, 3.55, 3.9]), {3.5: 0.1, 3.6: 0.0}, pattern)
+        np.testing.assert_allclose(shift, np.array([[0.1], [0.05], [0.0]]) * pattern[0], atol=1e-12)
+
+    def test_bluest_and_reddest_band_share_it_evenly(self):
+        pattern = colour_pattern(GAIA, 3, self.KNOTS, GRID)
+        assert pattern[:, 1] == pytest.approx(0.5)
+        assert pattern[:, 2] == pytest.approx(-0.5)
+        assert colour_pattern(("Gaia_BP", "Gaia_RP"), 2, (3.5,), GRID) == pytest.approx(np.array([[0.5, -0.5]]))
+        assert not colour_pattern(("Gaia_G",), 1, self.KNOTS, GRID).any()
+
+    @pytest.mark.parametrize("by_wavelength", [False, True])
+    def test_shifted_stars_stay_on_the_locus_of_two_colours(self, by_wavelength):
+        """With shares by the logarithm of the wavelength, the control, cool stars leave it."""
+        grid = IsochroneGrid.load("parsec", bands=GAIA)
+        iso = grid.isochrone(8.8, 0.0)
+        dwarf = (iso.log_g > 4.0) & (iso.log_teff > 3.5) & (iso.log_teff < 3.8)
+        plain = np.stack([iso.magnitudes[band] for band in GAIA], axis=1)[dwarf]
+        pattern = colour_pattern(GAIA, 3, self.KNOTS, grid)
+        if by_wavelength:
+            pattern = np.broadcast_to([0.06, 0.5, -0.5], pattern.shape)
+        moved = plain + colour_shift(iso.log_teff[dwarf], dict.fromkeys(self.KNOTS, 0.1), pattern)
+        locus = np.argsort(plain[:, 1] - plain[:, 2])
+        on_locus = np.interp(
+            moved[:, 1] - moved[:, 2], (plain[:, 1] - plain[:, 2])[locus], (plain[:, 0] - plain[:, 2])[locus]
+        )
+        inside = moved[:, 1] - moved[:, 2] < (plain[:, 1] - plain[:, 2]).max()
+        off = np.abs(moved[:, 0] - moved[:, 2] - on_locus)[inside].max()
+        assert (off < 0.006) == (not by_wavelength), off

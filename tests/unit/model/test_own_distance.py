@@ -139,4 +139,3 @@ class TestLikelihood:
         mean = np.average(grid, weights=weight)
         pull = (mean - NEAR["binary_frac"]) / np.sqrt(np.average((grid - mean) ** 2, weights=weight))
         assert (abs(pull) < 3.0) == moved
-

@@ -37,10 +37,8 @@ def place(grid: IsochroneGrid, nodes: np.ndarray, log_age: float, mh: float, a_v
     (i_age,), (w_age,) = node(grid.log_age, np.array([log_age]))
     (i_mh,), (w_mh,) = node(grid.mh, np.array([mh]))
     out = np.empty((grid.eep.size, 3 + len(BANDS)))
-    nothing = np.zeros(len(BANDS))
-    vertices(
-        nodes, i_age, w_age, i_mh, w_mh, 0.0, a_v, nothing, np.zeros(2), np.array([3.5, 4.0]), nothing, np.inf, out
-    )
+    nothing, no_shift, knots = np.zeros(len(BANDS)), np.zeros((2, len(BANDS))), np.array([3.5, 4.0])
+    vertices(nodes, i_age, w_age, i_mh, w_mh, 0.0, a_v, nothing, np.zeros(2), knots, no_shift, np.inf, out)
     return out
 
 
