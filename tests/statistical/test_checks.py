@@ -9,6 +9,9 @@ from unit.model.mocks import GAIA, GRID, TRUTH, mock_table
 
 from clusterbayes.errors import GridError
 from clusterbayes.isochrones import IsochroneGrid
+from clusterbayes.model.own_distance import OwnDistance
+from clusterbayes.model.priors import HalfNormal
+from clusterbayes.photometry import Photometry
 from clusterbayes.results.checks import QUALITY, Check, check_fit, quality_of
 from clusterbayes.results.result import Curve, FitResult
 
@@ -43,6 +46,22 @@ def fitted(table, *, converged=True, counts="model", **wrong):
 @pytest.fixture(scope="module")
 def table():
     return mock_table(N, seed=4)
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_deep_cluster_is_judged_where_its_stars_were_moved_to(moved):
+    """Without the shifts of the fit, the control, its depth is a fault."""
+    near = TRUTH | {"dist_mod": 4.0}
+    table = mock_table(N, truth=near, depth=6.0, parallax=True, seed=4, faint=13.0)
+    fit = fitted(table, dist_mod=4.0)
+    fit.mag_limits = ("Gaia_G", -np.inf, 13.0)
+    photometry = Photometry.from_table(table, observables=list(GAIA))
+    own = OwnDistance.find(photometry.parallax, photometry.parallax_error, HalfNormal(5.0))
+    if moved:
+        fit.stars["distance_shift"] = own.shift(photometry.parallax, photometry.parallax_error)
+        fit.stars["distance_shift_error"] = own.error(photometry.parallax_error)
+    checks = check_fit(fit, GRID, n_replicas=600, seed=2)
+    assert (quality_of(checks) == "poor") != moved, checks
 
 
 def found(table, **wrong):

@@ -24,7 +24,16 @@ from clusterbayes.model.priors import Prior
 from clusterbayes.model.selection import Selection
 from clusterbayes.photometry import Photometry
 
-__all__ = ["Sample", "build_model", "choose_parameters", "grid_notes", "ingest", "load_grid", "with_astrometry"]
+__all__ = [
+    "Sample",
+    "build_model",
+    "choose_parameters",
+    "grid_notes",
+    "ingest",
+    "load_grid",
+    "with_astrometry",
+    "with_own_distances",
+]
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Sample:
         Where the search begins.
     circle : tuple of float, optional
         Right ascension, declination and radius [deg], where places are part of the model.
+    own_distance : OwnDistance, optional
+        Where the members are along the line of sight, if stars are moved to one distance.
     """
 
     photometry: Photometry
@@ -56,6 +67,7 @@ class Sample:
     pm_priors: tuple[Prior, Prior] | None = None
     start: dict[str, float] = field(default_factory=dict)
     circle: tuple[float, float, float] | None = None
+    own_distance: OwnDistance | None = None
 
 
 def ingest(
@@ -140,6 +152,25 @@ def choose_parameters(
     return parameters
 
 
+def with_own_distances(chosen: Sample, parameters: ParameterSet) -> Sample:
+    """Decide whether stars are moved to one distance: where their parallaxes show the depth of the cluster."""
+    photometry = chosen.photometry
+    if photometry.parallax is None or photometry.parallax_error is None:
+        return chosen
+    depth = parameters.priors["depth"] if "depth" in parameters.priors else parameters.fixed["depth"]
+    prior = parameters.priors.get("parallax_zero_point")
+    held = parameters.fixed.get("parallax_zero_point", 0.0)
+    zero_point = held if prior is None else float(prior.from_normal(np.zeros(1))[0])
+    own = OwnDistance.find(photometry.parallax, photometry.parallax_error, depth, zero_point)
+    if own is None:
+        return chosen
+    note = (
+        "stars are moved to one distance by their own parallaxes: the cluster has a depth of about "
+        f"{own.depth:.2g} pc (standard deviation); --fix depth=0 leaves that out"
+    )
+    return replace(chosen, notes=[*chosen.notes, note], own_distance=own)
+
+
 def grid_notes(grid: IsochroneGrid) -> list[str]:
     """Say what the grid holds fixed, and if its passbands are those of another release of Gaia."""
     axes = {"log_age": grid.log_age, "mh": grid.mh}
@@ -189,12 +220,6 @@ def build_model(
     binary_law: str,
 ) -> ClusterModel:
     """Build the model: as fine as the grid allows where it is taken to be exact, else as fine as its errors deserve."""
-    own_distance = find_own_distance(chosen.photometry, parameters)
-    if own_distance is not None:
-        chosen.notes.append(
-            "stars are moved to one distance by their own parallaxes: the cluster has a depth of about "
-            f"{own_distance.depth:.2g} pc (standard deviation); --fix depth=0 leaves that out"
-        )
     return ClusterModel(
         chosen.photometry,
         grid,
@@ -208,17 +233,5 @@ def build_model(
         thin=1 if exact else 2,
         pm_window=chosen.pm_window,
         circle=chosen.circle,
-        own_distance=own_distance,
+        own_distance=chosen.own_distance,
     )
-
-
-def find_own_distance(photometry: Photometry, parameters: ParameterSet) -> OwnDistance | None:
-    """Find the depth of the cluster from its parallaxes, where they show one."""
-    if photometry.parallax is None or photometry.parallax_error is None:
-        return None
-    depth: Prior | float = parameters.priors["depth"] if "depth" in parameters.priors else parameters.fixed["depth"]
-    prior = parameters.priors.get("parallax_zero_point")
-    zero_point = parameters.fixed.get("parallax_zero_point", 0.0)
-    if prior is not None:
-        zero_point = float(prior.from_normal(np.zeros(1))[0])
-    return OwnDistance.find(photometry.parallax, photometry.parallax_error, depth, zero_point)

@@ -27,6 +27,7 @@ from clusterbayes.inference.assembling import (
     ingest,
     load_grid,
     with_astrometry,
+    with_own_distances,
 )
 from clusterbayes.inference.binning import bin_for_sampling, bin_for_search
 from clusterbayes.inference.checkpoint import Checkpoint, Keeper, NothingKept, discard
@@ -203,6 +204,7 @@ def fit_cluster(
         chosen.notes.extend(grid_notes(grid))
         laws = {"mass_law": mass_function, "binary_law": binary_law}
         parameters = choose_parameters(chosen, grid, model_error, priors, fixed, laws)
+        chosen = with_own_distances(chosen, parameters)
         model = build_model(
             chosen, grid, parameters, exact=model_error != "default", n_threads=n_threads, counts=counts, **laws
         )
@@ -212,6 +214,7 @@ def fit_cluster(
             "model_error": model_error, "binned": binned, "counts": counts, "mass_function": mass_function,
             "binary_law": binary_law, "max_error": dict(max_error or {}),
             "sampling": asdict(options) | {"n_threads": None}, "selection": described(chosen.selection),
+            "own_distance": None if chosen.own_distance is None else asdict(chosen.own_distance),
             "n_control": 0 if chosen.control is None else chosen.control.n_star, "likelihood_power": model.power,
         }  # fmt: skip
         keeper: Keeper = NothingKept(started)

@@ -10,10 +10,11 @@ from unit.model.mocks import GRID, TRUTH, make_model, mock_table
 
 from clusterbayes.errors import FitError, SettingsError
 from clusterbayes.inference import SamplingOptions, fit_cluster
-from clusterbayes.inference.assembling import ingest, load_grid
+from clusterbayes.inference.assembling import Sample, choose_parameters, ingest, load_grid, with_own_distances
 from clusterbayes.inference.field import FieldLearner
 from clusterbayes.inference.search import find_modes
 from clusterbayes.inference.summarizing import derived_draws, provenance_of
+from clusterbayes.model.selection import Selection
 from clusterbayes.photometry import Photometry
 
 
@@ -35,6 +36,34 @@ def test_the_uniform_part_reaches_odd_stars_of_the_sample():
     density = FieldLearner(model, control, 1).initial()
     assert density[0] > 1e-7
     assert density[0] < np.median(density)
+
+
+class TestOwnDistances:
+    """Which samples are moved to one distance."""
+
+    @staticmethod
+    def chosen(table, **fixed):
+        photometry = Photometry.from_table(table, observables=["G", "BP", "RP"])
+        sample = Sample(photometry, None, Selection("Gaia_G", -99.0, 14.0), [])
+        laws = {"mass_law": "kroupa", "binary_law": "flat"}
+        return with_own_distances(sample, choose_parameters(sample, GRID, "default", None, fixed, laws))
+
+    def near(self, **options):
+        return mock_table(80, truth=TRUTH | {"dist_mod": 5.0}, faint=14.0, depth=5.0, **options)
+
+    def test_a_near_cluster_is_and_a_note_says_so(self):
+        chosen = self.chosen(self.near(parallax=True))
+        assert chosen.own_distance.depth == pytest.approx(5.0, rel=0.4)
+        assert "--fix depth=0" in chosen.notes[0]
+        assert f"{chosen.own_distance.depth:.2g} pc" in chosen.notes[0]
+
+    def test_without_depth_or_parallaxes_nothing_is(self):
+        for chosen in (self.chosen(self.near(parallax=True), depth=0.0), self.chosen(self.near())):
+            assert chosen.own_distance is None
+            assert chosen.notes == []
+
+    def test_a_given_depth_is_kept(self):
+        assert self.chosen(self.near(parallax=True), depth=3.0).own_distance.depth == pytest.approx(3.0, rel=0.05)
 
 
 @pytest.mark.parametrize(
