@@ -120,17 +120,15 @@ class _Catalogue:
 
         name, bright, faint = result.mag_limits or (result.observables[0], -np.inf, np.inf)
         seen = column(name)
-        shift = shared = np.zeros(len(rows))
-        if "distance_shift" in result.stars.colnames:  # results of earlier versions have no such column
-            shift, shared = column("distance_shift"), column("distance_shift_error")
+        moved = result.distance_shift.any()
         return cls(
             observables,
-            values=np.column_stack([column(o.name) - (shift if o.is_magnitude else 0.0) for o in observables]),
+            values=result.at_one_distance()[0][rows],
             p_member=np.nan_to_num(column("p_member")),
             p_outlier=np.nan_to_num(column("p_outlier")),
             limits=(name, float(bright), float(faint) if np.isfinite(faint) else float(np.nanmax(seen)) + 0.05),
             errors=tuple(ErrorCurve.fit(seen, column(f"{name}_error")) for name in result.observables),
-            shared_error=ErrorCurve.fit(seen, shared) if shared.any() else None,
+            shared_error=ErrorCurve.fit(seen, column("distance_shift_error")) if moved else None,
         )
 
     @property

@@ -124,8 +124,7 @@ def _inside(result: FitResult, points: Array) -> NDArray[np.bool_]:
 def _errors(result: FitResult, points: Array) -> Array:
     """Return the errors (n, n_obs) that stars as bright have: running medians of those observed."""
     errors = np.empty_like(points)
-    for k, name in enumerate(result.observables):
-        value, error = result.column(name), result.column(f"{name}_error")
+    for k, (value, error) in enumerate(zip(*(part.T for part in result.at_one_distance()), strict=True)):
         good = np.flatnonzero(np.isfinite(value) & np.isfinite(error) & np.isfinite(result.p_member))
         if not good.size:
             errors[:, k] = 0.0

@@ -20,6 +20,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from clusterbayes.bands import parse_observable
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.results.tables import compression, plain, plain_table, read_table, same, write_table
 from clusterbayes.wording import counted
@@ -191,6 +192,27 @@ class FitResult:
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a column of `stars` as plain numbers, (n_input,); NaN where a cell is masked."""
         return np.ma.filled(np.ma.asarray(self.stars[name], dtype=np.float64), np.nan)
+
+    @property
+    def distance_shift(self) -> NDArray[np.float64]:
+        """What the fit moved each row by to bring stars to one distance, (n_input,) [mag]; 0 where it moved nothing."""
+        return self._shift("distance_shift")
+
+    def at_one_distance(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return values and errors of the observables, each (n_input, n_obs) [mag]; NaN where missing.
+
+        Where the fit moved the stars of a near cluster to one distance, magnitudes are those that they have there: what
+        isochrones were compared with.
+        """
+        values = np.stack([self.column(name) for name in self.observables], axis=1)
+        errors = np.stack([self.column(f"{name}_error") for name in self.observables], axis=1)
+        kinds = np.array([parse_observable(name).is_magnitude for name in self.observables])
+        values -= np.where(kinds, self.distance_shift[:, None], 0.0)
+        return values, np.hypot(errors, np.where(kinds, self._shift("distance_shift_error")[:, None], 0.0))
+
+    def _shift(self, name: str) -> NDArray[np.float64]:
+        known = name in self.stars.colnames  # not in results of earlier versions
+        return np.nan_to_num(self.column(name)) if known else np.zeros(len(self.stars))
 
     def curve(self, kind: str) -> Curve | None:
         """Return the first isochrone of a kind ("best", "fan" or "binary"); None if there is none."""

@@ -21,7 +21,7 @@ from clusterbayes.photometry.astrometry import CORRECTED_PARALLAX, numbers, read
 from clusterbayes.photometry.columns import recognise
 from clusterbayes.photometry.sky import positions, separation
 from clusterbayes.results.derived import mean_direction
-from clusterbayes.results.plots.cmd import axis_label, find_cmd_axes, observed
+from clusterbayes.results.plots.cmd import find_cmd_axes, magnitude_label
 from clusterbayes.results.plots.style import (
     BINARY,
     INK,
@@ -96,7 +96,7 @@ def plot_parallaxes(
         parallax = numbers(result.stars, CORRECTED_PARALLAX, "stars", u.mas)
         label = "parallax − zero point (Lindegren et al. 2021) [mas]"
     axes = find_cmd_axes(result)
-    magnitude = axes.project(observed(result)[0])[:, 1]
+    magnitude = axes.project(result.at_one_distance()[0])[:, 1]
     if ax is None:
         ax = new_figure(6.6, 4.8).subplots()
     draw_members(ax, magnitude, parallax, result)
@@ -111,7 +111,9 @@ def plot_parallaxes(
     likely = parallax[(result.p_member > 0.5) & np.isfinite(parallax)]
     around = np.percentile(np.append(likely, [low, high]), [2, 98])
     half = max(1.6 * float(np.abs(around - middle).max()), 0.1)
-    ax.set(ylim=(middle - half, middle + _HEADROOM * half), xlabel=axis_label(axes.magnitude), ylabel=label)
+    ax.set(
+        ylim=(middle - half, middle + _HEADROOM * half), xlabel=magnitude_label(result, axes.magnitude), ylabel=label
+    )
     name_beyond(ax, magnitude, parallax, result)
     ax.legend(loc="upper left")
     write_title(ax, result, title)

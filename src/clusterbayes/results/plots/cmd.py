@@ -31,7 +31,7 @@ from clusterbayes.results.plots.style import (
 )
 from clusterbayes.results.result import FitResult
 
-__all__ = ["CmdAxes", "axis_label", "cmd_axes", "find_cmd_axes", "find_cmd_pairs", "observed", "plot_cmd"]
+__all__ = ["CmdAxes", "axis_label", "cmd_axes", "find_cmd_axes", "find_cmd_pairs", "magnitude_label", "plot_cmd"]
 
 # Blue band, red band, and the magnitude they are drawn against, best first.
 _CUSTOM = (
@@ -181,13 +181,10 @@ def axis_label(observable: Observable) -> str:
     return f"${' - '.join(names)}$ [mag]"
 
 
-def observed(result: FitResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return observed values and errors, each (n_input, n_obs) [mag]; NaN where missing."""
-    names = result.observables
-    return (
-        np.stack([result.column(name) for name in names], axis=1),
-        np.stack([result.column(f"{name}_error") for name in names], axis=1),
-    )
+def magnitude_label(result: FitResult, observable: Observable) -> str:
+    """Return the label of an axis of magnitudes as `FitResult.at_one_distance` gives them."""
+    label = axis_label(observable)
+    return f"{label}, stars moved to one distance" if result.distance_shift.any() else label
 
 
 @styled
@@ -222,14 +219,14 @@ def plot_cmd(
         the sequence of equal-mass binaries, typical errors at the edge, and the magnitude limit.
     """
     axes = find_cmd_axes(result, colour, magnitude)
-    values, errors = observed(result)
+    values, errors = result.at_one_distance()
     points = axes.project(values)
     if ax is None:
         ax = new_figure(6.6, 7.2).subplots()
     _set_limits(ax, points, result.p_member)
     draw_members(ax, points[:, 0], points[:, 1], result, outliers=True, scale=details)
     draw_curves(ax, result, lambda curve: axes.project(curve.observables), binaries=True, on_top=True)
-    ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
+    ax.set(xlabel=axis_label(axes.colour), ylabel=magnitude_label(result, axes.magnitude))
     curves = [axes.project(curve.observables) for curve in result.curves if curve.kind == "best"]
     first, second = free_corners(ax, np.vstack([points[result.p_member > 0.5], *curves]))[:2]
     _draw_limit(ax, axes, result, at_right=details and second[0] == 0.0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from clusterbayes.bands import bands_of, observable_matrix, parse_observable
 from clusterbayes.errors import InputError
 from clusterbayes.isochrones.extinction import band_extinction, extinction_coefficients
-from clusterbayes.results.plots.cmd import axis_label, find_cmd_axes, find_cmd_pairs, observed, plot_cmd
+from clusterbayes.results.plots.cmd import axis_label, find_cmd_axes, find_cmd_pairs, magnitude_label, plot_cmd
 from clusterbayes.results.plots.style import (
     INK,
     MEMBERS,
@@ -144,7 +144,7 @@ def plot_dereddening(
         that says how far the dust moves the likely members.
     """
     axes = find_cmd_axes(result, colour, magnitude)
-    values = observed(result)[0]
+    values = result.at_one_distance()[0]
     seen, freed = axes.project(values), axes.project(values - observable_extinction(result))
     shown = np.isfinite(seen).all(axis=1) & np.isfinite(result.p_member)
     if ax is None:
@@ -169,7 +169,7 @@ def plot_dereddening(
         ax.annotate(
             words, at, xycoords="axes fraction", xytext=(0, -8), textcoords="offset points", ha="center", va="top"
         )
-    ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
+    ax.set(xlabel=axis_label(axes.colour), ylabel=magnitude_label(result, axes.magnitude))
     ax.scatter([], [], s=16, lw=0, color=MEMBERS(0.9), label="without dust")
     write_key(ax, second)
     write_title(ax, result, title)

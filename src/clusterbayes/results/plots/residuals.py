@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
 from clusterbayes.errors import InputError
-from clusterbayes.results.plots.cmd import CmdAxes, axis_label, find_cmd_axes, observed, plot_cmd
+from clusterbayes.results.plots.cmd import CmdAxes, axis_label, find_cmd_axes, magnitude_label, plot_cmd
 from clusterbayes.results.plots.style import (
     BINARY,
     INK,
@@ -115,7 +115,7 @@ def plot_residuals(
         if their masses are equal. Stars that are farther away than 0.5 mag are left out.
     """
     axes = find_cmd_axes(result, colour, magnitude)
-    values, errors = observed(result)
+    values, errors = result.at_one_distance()
     points, best = axes.project(values), _curve(result, "best")
     unit = _scale(result, axes, errors)
     line = broken(axes.project(best.observables), best.phase)
@@ -139,7 +139,7 @@ def plot_residuals(
     if shown.size:
         ax.set_ylim(shown.max() + 0.3, shown.min() - 0.3)
     ax.set(xlabel=f"{axis_label(axes.colour).removesuffix(' [mag]')} minus isochrone [mag]")
-    ax.set_ylabel(axis_label(axes.magnitude))
+    ax.set_ylabel(magnitude_label(result, axes.magnitude))
     name_beyond(ax, beside, points[:, 1], result)
     if ax.get_legend_handles_labels()[1]:
         write_key(ax, free_corners(ax, np.stack([residual, points[:, 1]], axis=1))[0])
@@ -208,7 +208,7 @@ def plot_hess_residuals(
         If the result holds no isochrone, or no star with both values.
     """
     axes = find_cmd_axes(result, colour, magnitude)
-    points, p = axes.project(observed(result)[0]), np.nan_to_num(result.p_member)
+    points, p = axes.project(result.at_one_distance()[0]), np.nan_to_num(result.p_member)
     known = np.isfinite(points).all(axis=1) & (p > 0)
     if not (p[known] > 0.5).any():
         raise InputError("no likely member has both a colour and a magnitude", "stars", "p_member")
@@ -226,7 +226,7 @@ def plot_hess_residuals(
     best = _curve(result, "best")
     ax.plot(*broken(axes.project(best.observables), best.phase).T, color=INK, lw=0.8, scalex=False, scaley=False)
     ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[-1, 0]])
-    ax.set(xlabel=axis_label(axes.colour), ylabel=axis_label(axes.magnitude))
+    ax.set(xlabel=axis_label(axes.colour), ylabel=magnitude_label(result, axes.magnitude))
     bar = ax.figure.colorbar(
         cells, ax=ax, pad=0.015, fraction=0.05, aspect=34, extend=_EXTEND[low < -limit, high > limit]
     )

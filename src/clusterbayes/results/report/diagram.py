@@ -32,7 +32,7 @@ def diagram_data(result: FitResult) -> dict[str, Any]:
         axes, each with its label and the factors of the observables that make it. Empty pairs if the observables make
         no colour and magnitude.
     """
-    from clusterbayes.results.plots.cmd import find_cmd_pairs, observed  # matplotlib is only needed here
+    from clusterbayes.results.plots.cmd import find_cmd_pairs  # matplotlib is only needed here
     from clusterbayes.results.plots.style import broken
 
     try:
@@ -40,7 +40,7 @@ def diagram_data(result: FitResult) -> dict[str, Any]:
     except (BandError, SettingsError):
         pairs = []
     used = np.flatnonzero(np.isfinite(result.p_member))
-    values = observed(result)[0][used]
+    values = result.at_one_distance()[0][used]
     fan = [curve for curve in result.curves if curve.kind == "fan"]
     shown = fan[:: max(1, len(fan) // _FAN)][:_FAN] + [curve for curve in result.curves if curve.kind != "fan"]
     return {
