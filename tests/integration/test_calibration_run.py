@@ -41,7 +41,7 @@ def test_a_run_goes_on_and_its_numbers_do_not_depend_on_how_it_was_cut(experimen
     for outcome in (again[0], one[0]):
         outcome.pop("seconds")
     assert again[0] == one[0]
-    names = {"log_age", "member_frac", "outlier_frac", "floor_Gaia_G", "colour_3.60", "alpha_1"}
+    names = {"log_age", "member_frac", "outlier_frac", "floor_Gaia_G", "colour_3.62", "alpha_1"}
     assert names <= set(one[0]["truth"]) and set(one[0]["place"]) == {*one[0]["truth"], "joint"}
     places = np.array([list(outcome["place"].values()) for outcome in both])
     assert ((places > 0.0) & (places < 1.0)).all()

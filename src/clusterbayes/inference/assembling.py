@@ -18,6 +18,7 @@ from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.isochrones.certified import certified_floor
 from clusterbayes.model.binaries import FINE_MASS_RATIOS, MassRatios
 from clusterbayes.model.cluster import DEFAULT_TOLERANCE, ClusterModel
+from clusterbayes.model.discrepancy import known_discrepancy
 from clusterbayes.model.own_distance import OwnDistance
 from clusterbayes.model.parameters import ParameterSet, default_priors
 from clusterbayes.model.priors import Prior
@@ -142,6 +143,7 @@ def choose_parameters(
         pm_priors=chosen.pm_priors,
         radius=None if chosen.circle is None else chosen.circle[2],
         certified_floor=certified_floor(grid.metadata) or 0.0,
+        known_colours=known_discrepancy(grid.metadata, photometry.bands),
         mass_law=laws["mass_law"],
         binary_law=laws["binary_law"],
     )

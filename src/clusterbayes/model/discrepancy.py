@@ -3,20 +3,25 @@
 Colours of real stars and of models follow the same locus in a colour–colour diagram to a few thousandths of a
 magnitude, also where the models' colours are wrong by a tenth: a model star has the colours of another temperature. A
 discrepancy therefore moves stars along the locus of the main sequence. The likelihood and the simulator use the same
-pattern and the same straight lines between the knots.
+pattern and the same straight lines between the knots. What clusters have shown of it travels with the package.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
 from clusterbayes.bands import resolve_band
 from clusterbayes.isochrones import IsochroneGrid
+from clusterbayes.isochrones.certified import origin
 
-__all__ = ["colour_pattern", "colour_shift"]
+__all__ = ["colour_pattern", "colour_shift", "known_discrepancy"]
 
+_TABLE = "discrepancies.csv"
 _DWARF = 3.7  # log g [cm/s2] from which a point counts as main sequence
 _AROUND = 0.03  # in log Teff about a knot, widened until there are points enough
 _ENOUGH = 12
@@ -50,6 +55,32 @@ def colour_pattern(bands: Sequence[str], n_fitted: int, knots: Sequence[float], 
     centred = magnitudes - 0.5 * (magnitudes[:, [blue]] + magnitudes[:, [red]])
     slopes = [_slopes(log_teff - knot, colour, centred) for knot in knots]
     return np.array(slopes).reshape(len(knots), len(bands))
+
+
+def known_discrepancy(metadata: Mapping[str, Any], bands: Sequence[str]) -> dict[float, tuple[float, float]]:
+    """Return mean and scatter of the colour discrepancy [mag] by knot, as clusters have shown them.
+
+    Parameters
+    ----------
+    metadata : mapping
+        The grid's.
+    bands : sequence of str
+        The fitted ones.
+
+    Returns
+    -------
+    dict of float to (float, float)
+        Empty where nothing is known of this grid in these bands.
+    """
+    ends = [band(bands, key=lambda name: resolve_band(name).wavelength) for band in (min, max)]
+    text = (files("clusterbayes.model") / _TABLE).read_text(encoding="utf-8")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    known = (*origin(metadata), *ends)
+    return {
+        float(row["knot"]): (float(row["mean"]), float(row["scatter"]))
+        for row in rows
+        if (row["digest"], row["corrections"], row["blue"], row["red"]) == known
+    }
 
 
 def _main_sequence(grid: IsochroneGrid, bands: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

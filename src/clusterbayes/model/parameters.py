@@ -19,8 +19,8 @@ from clusterbayes.model.priors import Exponential, HalfNormal, Normal, Prior, Un
 __all__ = ["COLOUR_KNOTS", "FLOOR_LEAST", "FLOOR_SCALE", "ParameterSet", "default_priors", "floor_scale", "unit_of"]
 
 #: Knots of the colour discrepancy [log Teff], with the standard deviation of its prior there [mag]. Models follow the
-#: colours of solar-type and A stars to about 0.02 mag; they are worse for the coolest and the hottest stars.
-COLOUR_KNOTS = {3.50: 0.05, 3.60: 0.02, 3.72: 0.02, 3.85: 0.02, 4.05: 0.05}
+#: colours of most stars to about 0.02 mag; below 4,000 K they are off by up to 0.15 mag.
+COLOUR_KNOTS = {3.47: 0.1, 3.51: 0.13, 3.56: 0.05, 3.62: 0.02, 3.72: 0.02, 3.85: 0.02, 4.05: 0.02}
 
 #: Least width of the prior of the model floors [mag]: how well models follow the colours of real clusters.
 FLOOR_SCALE = 0.02
@@ -81,6 +81,7 @@ def default_priors(
     pm_priors: tuple[Prior, Prior] | None = None,
     radius: float | None = None,
     certified_floor: float = 0.0,
+    known_colours: Mapping[float, tuple[float, float]] | None = None,
     mass_law: str = "kroupa",
     binary_law: str = "flat",
 ) -> tuple[dict[str, Prior], dict[str, float]]:
@@ -107,6 +108,9 @@ def default_priors(
         Radius of the sample [deg], where the places of the stars are part of the model.
     certified_floor : float
         Certified interpolation error of the grid [mag] (`clusterbayes.isochrones.certified`).
+    known_colours : mapping, optional
+        Mean and standard deviation of the colour discrepancy [mag] at knots where it is known
+        (`clusterbayes.model.discrepancy.known_discrepancy`).
     mass_law, binary_law : str
         Names of the mass function and of the law of mass ratios.
 
@@ -144,7 +148,8 @@ def default_priors(
             fixed[f"zero_point_{band}"] = 0.0
     for knot, width in COLOUR_KNOTS.items():
         if model_error:
-            priors[f"colour_{knot:.2f}"] = Normal(0.0, width)
+            mean, std = (known_colours or {}).get(knot, (0.0, width))
+            priors[f"colour_{knot:.2f}"] = Normal(mean, std)
         else:
             fixed[f"colour_{knot:.2f}"] = 0.0
     if parallax_zero_point is None:

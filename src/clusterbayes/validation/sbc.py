@@ -23,6 +23,7 @@ from clusterbayes.inference.sampler import SamplingOptions
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.isochrones.certified import certified_floor
 from clusterbayes.model.details import Details
+from clusterbayes.model.discrepancy import known_discrepancy
 from clusterbayes.model.field import FieldDensity
 from clusterbayes.model.parameters import ParameterSet, default_priors
 from clusterbayes.model.selection import parse_limits
@@ -240,6 +241,7 @@ def _parameters(experiment: Experiment, grid: IsochroneGrid) -> ParameterSet:
         bands=experiment.regime.bands,
         model_error=experiment.model_error != "none",
         certified_floor=certified_floor(grid.metadata) or 0.0,
+        known_colours=known_discrepancy(grid.metadata, experiment.regime.bands),
         mass_law=experiment.laws["mass_function"],
         binary_law=experiment.laws["binary_law"],
     )
