@@ -9,7 +9,7 @@ import pytest
 
 from clusterbayes.cli import main
 from clusterbayes.errors import SettingsError
-from clusterbayes.isochrones import analytic_grid
+from clusterbayes.isochrones import IsochroneGrid, analytic_grid
 from clusterbayes.validation import sbc
 from clusterbayes.validation.regimes import Regime
 from clusterbayes.validation.sbc import Experiment, run_sbc
@@ -68,3 +68,11 @@ def test_a_folder_begun_with_another_grid_of_the_same_name_is_refused(tmp_path):
     sbc._grid.cache_clear()  # a later command is another process
     with pytest.raises(SettingsError, match="digests"):
         run_sbc(experiment, tmp_path / "a", 0)
+
+
+@pytest.mark.parametrize(("nature", "mean"), [("parsec", 0.12), ("mist", 0.0)])
+def test_colours_that_clusters_taught_are_unknown_where_another_family_plays_nature(nature, mean):
+    experiment = Experiment(simulate_with=nature, fit_with="parsec", model_error="terms")
+    grid = IsochroneGrid.load("parsec", bands=experiment.regime.bands)
+    parameters = sbc._parameters(experiment, grid)
+    assert parameters.priors["colour_3.51"].mean == pytest.approx(mean)

@@ -25,7 +25,7 @@ from clusterbayes.isochrones.certified import certified_floor
 from clusterbayes.model.details import Details
 from clusterbayes.model.discrepancy import known_discrepancy
 from clusterbayes.model.field import FieldDensity
-from clusterbayes.model.parameters import ParameterSet, default_priors
+from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet, default_priors
 from clusterbayes.model.selection import parse_limits
 from clusterbayes.model.simulate import simulate_cluster
 from clusterbayes.photometry import Photometry
@@ -79,6 +79,16 @@ class Experiment:
     def matched(self) -> bool:
         """Whether simulation and fit use the same isochrones."""
         return self.simulate_with == self.fit_with
+
+    @property
+    def priors(self) -> dict[str, str]:
+        """Priors of simulation and fit beyond the defaults.
+
+        What real clusters have taught of a family's colours is no knowledge where another family plays nature.
+        """
+        untaught = {} if self.matched or self.model_error == "none" else COLOUR_KNOTS
+        colours = {f"colour_{knot:.2f}": f"normal(0, {width:g})" for knot, width in untaught.items()}
+        return {**colours, **self.regime.priors}
 
 
 def run_sbc(
@@ -160,7 +170,7 @@ def _carry_out(experiment: Experiment, number: int, outcome: dict[str, Any]) -> 
         control=control,
         mag_limit=regime.mag_limit,
         model_error=experiment.model_error,
-        priors=dict(regime.priors),
+        priors=experiment.priors,
         seed=int(np.random.default_rng(fitting).integers(2**31)),
         sampling=SamplingOptions(**{"n_threads": 1, **experiment.sampling}),
         mass_function=experiment.laws["mass_function"],
@@ -245,7 +255,7 @@ def _parameters(experiment: Experiment, grid: IsochroneGrid) -> ParameterSet:
         mass_law=experiment.laws["mass_function"],
         binary_law=experiment.laws["binary_law"],
     )
-    return ParameterSet.build(priors, fixed, user_priors=experiment.regime.priors)
+    return ParameterSet.build(priors, fixed, user_priors=experiment.priors)
 
 
 def _check_priors(parameters: ParameterSet, result: FitResult) -> None:

@@ -8,7 +8,8 @@ from unit.model.mocks import GAIA, GRID, mock_table
 
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model.details import Details
-from clusterbayes.model.discrepancy import colour_pattern, colour_shift
+from clusterbayes.model.discrepancy import colour_pattern, colour_shift, known_discrepancy
+from clusterbayes.model.parameters import COLOUR_KNOTS
 
 
 def test_particulars_are_taken_from_parameters_by_name():
@@ -29,6 +30,21 @@ def test_outliers_are_members_without_a_mass():
     table = mock_table(400, 50, details=Details(outlier_frac=0.25))
     n_outliers = np.count_nonzero(np.asarray(table["is_member"]) & np.isnan(np.asarray(table["mass"])))
     assert abs(n_outliers - 100) < 4 * np.sqrt(400 * 0.25 * 0.75)
+
+
+class TestKnownDiscrepancy:
+    GAIA_GRID = IsochroneGrid.load("parsec", bands=GAIA)
+
+    def test_knots_are_those_of_the_parameters(self):
+        known = known_discrepancy(self.GAIA_GRID.metadata, GAIA)
+        assert known
+        assert set(known) <= set(COLOUR_KNOTS)
+        assert all(abs(mean) < 0.2 and 0.0 < scatter < 0.1 for mean, scatter in known.values())
+
+    def test_of_other_bands_or_grids_nothing_is_known(self):
+        assert known_discrepancy(self.GAIA_GRID.metadata, ("Gaia_G", "Gaia_RP")) == {}
+        assert known_discrepancy(GRID.metadata, GAIA) == {}
+        assert known_discrepancy({**self.GAIA_GRID.metadata, "corrections_digest": "f" * 16}, GAIA) == {}
 
 
 class TestColourShift:

@@ -46,6 +46,13 @@ class TestDefaults:
         assert all(fixed[f"{kind}_{band}"] == 0.0 for kind in ("floor", "zero_point") for band in BANDS)
         assert all(fixed[f"colour_{knot:.2f}"] == 0.0 for knot in COLOUR_KNOTS)
 
+    def test_known_colours_are_used_at_their_knots(self):
+        priors, _ = defaults(known_colours={3.51: (0.1, 0.04)})
+        assert priors["colour_3.51"] == Normal(0.1, 0.04)
+        assert all(
+            priors[f"colour_{knot:.2f}"] == Normal(0.0, width) for knot, width in COLOUR_KNOTS.items() if knot != 3.51
+        )
+
     def test_the_parallax_zero_point_follows_the_catalogue(self):
         assert defaults(parallax_zero_point="raw")[0]["parallax_zero_point"] == Normal(0.035, 0.012)
         assert defaults(parallax_zero_point="applied")[0]["parallax_zero_point"] == Normal(0.0, 0.012)
