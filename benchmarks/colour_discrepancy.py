@@ -5,8 +5,8 @@
 Each folder holds a finished fit (`result.h5`) of one cluster with the same grid and the same bluest and reddest band.
 The normal prior of each fit is divided out of its posterior, and what is left, taken as normal, is put together: the
 most probable mean of all clusters and the scatter between them. Clusters whose posterior is as wide as the prior say
-nothing at that knot and are left out. The means without each of the clusters show how much hangs on one of them. The
-table `src/clusterbayes/model/discrepancies.csv` is made of such numbers.
+nothing at that knot and are left out. The means without each of the clusters show how much hangs on one of them. What
+`src/clusterbayes/model/discrepancies.csv` says is to be held against such numbers.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ def mean_and_scatter(values: np.ndarray, errors: np.ndarray) -> tuple[float, flo
 
 def main(folders: list[str]) -> None:
     """Print the table."""
-    fits = {folder: FitResult.load(f"{folder}/result.h5") for folder in folders}
-    knots = sorted({name for fit in fits.values() for name in fit.draws if name.startswith("colour_")})
+    fits = [FitResult.load(f"{folder}/result.h5") for folder in folders]
+    knots = sorted({name for fit in fits for name in fit.draws if name.startswith("colour_")})
     print(f"{len(fits)} fits\nknot          n    mean  scatter  means without one")
     for knot in knots:
         found = []
-        for folder, fit in fits.items():
+        for fit in fits:
             prior = parse_prior(fit.provenance["priors"][knot])
             said = likelihood_of(fit.draws[knot], prior) if isinstance(prior, Normal) else None
             if said is not None:
-                found.append((folder, *said))
+                found.append(said)
         if len(found) < 3:
             print(f"{knot:<12} {len(found):>2}  too few clusters say anything")
             continue
-        values, errors = np.array([row[1] for row in found]), np.array([row[2] for row in found])
+        values, errors = np.array(found).T
         mean, scatter = mean_and_scatter(values, errors)
         without = [mean_and_scatter(np.delete(values, k), np.delete(errors, k))[0] for k in range(values.size)]
         print(f"{knot:<12} {values.size:>2}  {mean:+.3f}   {scatter:.3f}   {min(without):+.3f} to {max(without):+.3f}")

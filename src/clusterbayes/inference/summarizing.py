@@ -47,7 +47,7 @@ def summarize(
     best.update({name: float(v[0]) for name, v in derived_draws(model, theta[best_row : best_row + 1]).items()})
     picked = np.unique(np.linspace(0, flat.shape[0] - 1, _STAR_DRAWS).astype(int))
     predicted = log_predictive(model.log_density(flat[picked]), model.power)
-    stars = _star_table(chosen.photometry, model.star_properties(flat[picked]), predicted, model.shift)
+    stars = _star_table(chosen.photometry, model.star_properties(flat[picked]), predicted, model.distance_shift)
     curves = _curves(model, theta[best_row], flat[picked[:: max(1, picked.size // _FAN)]])
     selection = chosen.selection
     verdict = chain.convergence

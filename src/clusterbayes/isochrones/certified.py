@@ -11,9 +11,10 @@ import csv
 import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
-__all__ = ["certified_floor", "certified_phases", "origin"]
+__all__ = ["certified_floor", "certified_phases", "origin", "rows_of"]
 
 _TABLE = "certified.csv"
 _DIGITS = 16
@@ -43,6 +44,22 @@ def origin(metadata: Mapping[str, Any]) -> tuple[str, str]:
     return models[:_DIGITS], str(metadata.get("corrections_digest", ""))[:_DIGITS]
 
 
+def rows_of(metadata: Mapping[str, Any], table: Traversable) -> list[dict[str, str]]:
+    """Return the rows that a table of the package has of a grid.
+
+    Parameters
+    ----------
+    metadata : mapping
+        The grid's.
+    table : Traversable
+        CSV with lines of comment (#) and the columns `digest` and `corrections`, as `origin` gives them.
+    """
+    text = table.read_text(encoding="utf-8")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    known = origin(metadata)
+    return [row for row in rows if (row["digest"], row["corrections"]) == known]
+
+
 def certified_phases(metadata: Mapping[str, Any]) -> dict[str, float]:
     """Return the certified rms at log_age 8 and above by phase [mag], empty for a grid that was never certified.
 
@@ -56,10 +73,8 @@ def certified_phases(metadata: Mapping[str, Any]) -> dict[str, float]:
     dict of str to float
         By the names of `clusterbayes.isochrones.comparison.GROUPS`, the AGB tail left out.
     """
-    text = (files("clusterbayes.isochrones") / _TABLE).read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    known = origin(metadata)
-    return {row["phase"]: float(row["certified"]) for row in rows if (row["digest"], row["corrections"]) == known}
+    rows = rows_of(metadata, files("clusterbayes.isochrones") / _TABLE)
+    return {row["phase"]: float(row["certified"]) for row in rows}
 
 
 def certified_floor(metadata: Mapping[str, Any]) -> float | None:

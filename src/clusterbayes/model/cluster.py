@@ -163,7 +163,7 @@ class ClusterModel:
         return self._unsort(self._stars.field[None, :])[0]
 
     @property
-    def shift(self) -> tuple[np.ndarray, np.ndarray]:
+    def distance_shift(self) -> tuple[np.ndarray, np.ndarray]:
         """What each star was moved by to the cluster's distance, and its error [mag], in the photometry's order."""
         shift, error = self._unsort(np.stack([self.observed.shift, self.observed.shift_error]))
         return shift, error
@@ -310,7 +310,7 @@ class ClusterModel:
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         kinds = np.array([observable.is_magnitude for observable in self.photometry.observables])
         expected = self._unsort(columns.pop("expected").T[self._back()]).T
-        expected += np.where(kinds, self.shift[0][:, None], 0.0)
+        expected += np.where(kinds, self.distance_shift[0][:, None], 0.0)
         single = {name: self._unsort(column[None, :])[0] for name, column in columns.items()}
         return StarProperties(**single, expected=expected)
 

@@ -8,7 +8,6 @@ pattern and the same straight lines between the knots. What clusters have shown 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from clusterbayes.bands import resolve_band
 from clusterbayes.isochrones import IsochroneGrid
-from clusterbayes.isochrones.certified import origin
+from clusterbayes.isochrones.certified import rows_of
 
 __all__ = ["colour_pattern", "colour_shift", "known_discrepancy"]
 
@@ -72,14 +71,12 @@ def known_discrepancy(metadata: Mapping[str, Any], bands: Sequence[str]) -> dict
     dict of float to (float, float)
         Empty where nothing is known of this grid in these bands.
     """
-    ends = [band(bands, key=lambda name: resolve_band(name).wavelength) for band in (min, max)]
-    text = (files("clusterbayes.model") / _TABLE).read_text(encoding="utf-8")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    known = (*origin(metadata), *ends)
+    ends = tuple(end(bands, key=lambda name: resolve_band(name).wavelength) for end in (min, max))
+    rows = rows_of(metadata, files("clusterbayes.model") / _TABLE)
     return {
         float(row["knot"]): (float(row["mean"]), float(row["scatter"]))
         for row in rows
-        if (row["digest"], row["corrections"], row["blue"], row["red"]) == known
+        if (row["blue"], row["red"]) == ends
     }
 
 

@@ -23,8 +23,8 @@ _LEAST = 0.01  # mag: where stars are moved by less (rms), nothing is
 _FARTHEST = 5.0  # standard deviations beyond which a star is moved no further: it is no member anyway
 _FEWEST, _MOST = 20, 20_000  # stars with parallaxes that the spread is found from
 _HALO = 50.0  # pc: what stars of a field are spread over at the least, and those of a cluster are not
-#: Error of parallaxes beyond the listed ones, on scales of a cluster [mas]: about what Lindegren et al. (2021,
-#: A&A 649, A2, section 5.6) find for Gaia EDR3.
+#: Error of parallaxes beyond the listed ones that neighbours share [mas]: Gaia EDR3 has some hundredths (Lindegren
+#: et al. 2021, A&A 649, A2).
 _SYSTEMATIC = 0.02
 _WITHIN = np.array([8.0, 12.0, 12.0, 1.0])  # of the logarithms of depth, odds, field's width and error factor
 _UNSURE = 0.15  # relative uncertainty of listed errors, so that errors that are too small do not count as a depth
@@ -115,31 +115,38 @@ class OwnDistance:
 def _most_probable(
     p: np.ndarray, e: np.ndarray, depth: Prior | float, zero_point: float
 ) -> tuple[float, float, np.ndarray] | None:
-    """Mean and spread [mas] of the clump, and the probability of each star to be in it."""
+    """Mean and spread [mas] of the clump, and the probability of each star to be in it (n_star,).
+
+    Parallaxes `p` and errors `e` are (n_star,) [mas], the others as for `OwnDistance.find`. The parameters that are
+    sought: mean of the cluster [mas], log of its depth [pc], log odds of being in it, mean [mas] and log of the width
+    [mas] of the field, and log of a factor of the errors.
+    """
     crest = _crest(p[e <= np.percentile(e, 50.0)])
     if not crest + zero_point > 0.0:
         return None
     halo = 1e-3 * _HALO * (crest + zero_point) ** 2
     scale = max(float(np.subtract(*np.percentile(p, [84.0, 16.0]))) / 2.0, 1e-3)
 
-    def spread_of(x: np.ndarray) -> float:
-        parsec = depth if isinstance(depth, float) else float(np.exp(x[1]))
-        return 1e-3 * parsec * (x[0] + zero_point) ** 2
+    def spread_of(mean: float, log_depth: float) -> float:
+        parsec = depth if isinstance(depth, float) else float(np.exp(log_depth))
+        return 1e-3 * parsec * (mean + zero_point) ** 2
 
     def densities(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        share = 1.0 / (1.0 + np.exp(-x[2]))
-        noise = (e * np.exp(x[5])) ** 2
-        inner, outer = noise + spread_of(x) ** 2, noise + np.exp(2.0 * x[4])
-        cluster = share * np.exp(-0.5 * (p - x[0]) ** 2 / inner) / np.sqrt(inner)
-        return cluster, (1.0 - share) * np.exp(-0.5 * (p - x[3]) ** 2 / outer) / np.sqrt(outer)
+        mean, log_depth, log_odds, field_mean, log_width, log_factor = x
+        share = 1.0 / (1.0 + np.exp(-log_odds))
+        noise = (e * np.exp(log_factor)) ** 2
+        inner, outer = noise + spread_of(mean, log_depth) ** 2, noise + np.exp(2.0 * log_width)
+        cluster = share * np.exp(-0.5 * (p - mean) ** 2 / inner) / np.sqrt(inner)
+        return cluster, (1.0 - share) * np.exp(-0.5 * (p - field_mean) ** 2 / outer) / np.sqrt(outer)
 
     def cost(x: np.ndarray) -> float:
-        if x[0] + zero_point <= 0.0 or (np.abs(x[[1, 2, 4, 5]]) > _WITHIN).any():
+        mean, log_depth, log_odds, _, log_width, log_factor = x
+        if mean + zero_point <= 0.0 or (np.abs([log_depth, log_odds, log_width, log_factor]) > _WITHIN).any():
             return np.inf
-        if np.exp(x[4]) < 1e-3 * _HALO * (x[0] + zero_point) ** 2:  # else it takes the halo of the cluster
+        if np.exp(log_width) < 1e-3 * _HALO * (mean + zero_point) ** 2:  # else it takes the halo of the cluster
             return np.inf
         prior = 0.0 if isinstance(depth, float) else float(depth.log_pdf(np.exp(x[1:2]))[0])
-        prior -= 0.5 * (x[5] / _UNSURE) ** 2
+        prior -= 0.5 * (log_factor / _UNSURE) ** 2
         return -float(np.log(np.sum(densities(x), axis=0) + 1e-300).sum()) - prior
 
     best = None
@@ -153,7 +160,7 @@ def _most_probable(
     if best is None:
         return None
     cluster, field = densities(best.x)
-    return float(best.x[0]), spread_of(best.x), cluster / (cluster + field + 1e-300)
+    return float(best.x[0]), spread_of(*best.x[:2]), cluster / (cluster + field + 1e-300)
 
 
 def _crest(p: np.ndarray) -> float:

@@ -97,7 +97,7 @@ class TestLikelihood:
         own = own_of(photometry)
         moved = make_model(photometry, faint=99.0, own_distance=own)
         theta = at_truth(moved, dist_mod=5.0)
-        shift, error = moved.shift
+        shift, error = moved.distance_shift
         kinds = np.array([observable.is_magnitude for observable in photometry.observables])
         nodes = np.linspace(-5.0, 5.0, 161)
         weights = np.exp(-0.5 * nodes**2)
@@ -124,7 +124,7 @@ class TestLikelihood:
         photometry = self.near()
         faintest = float(photometry.values[:, 0].max())
         model = make_model(photometry, faint=faintest, own_distance=own_of(photometry))
-        assert np.any(photometry.values[:, 0] - model.shift[0] > faintest)
+        assert np.any(photometry.values[:, 0] - model.distance_shift[0] > faintest)
         assert np.all(model._stars.passing > 0.0)
 
     @pytest.mark.parametrize("moved", [True, False])
