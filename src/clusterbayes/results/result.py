@@ -196,23 +196,21 @@ class FitResult:
     @property
     def distance_shift(self) -> NDArray[np.float64]:
         """What the fit moved each row by to bring stars to one distance, (n_input,) [mag]; 0 where it moved nothing."""
-        return self._shift("distance_shift")
+        known = "distance_shift" in self.stars.colnames  # not in results of earlier versions
+        return np.nan_to_num(self.column("distance_shift")) if known else np.zeros(len(self.stars))
 
     def at_one_distance(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return values and errors of the observables, each (n_input, n_obs) [mag]; NaN where missing.
+        """Return values and listed errors of the observables, each (n_input, n_obs) [mag]; NaN where missing.
 
         Where the fit moved the stars of a near cluster to one distance, magnitudes are those that they have there: what
-        isochrones were compared with.
+        isochrones were compared with. The error of the move is not among the errors: magnitudes share it, colours have
+        none of it.
         """
         values = np.stack([self.column(name) for name in self.observables], axis=1)
         errors = np.stack([self.column(f"{name}_error") for name in self.observables], axis=1)
         kinds = np.array([parse_observable(name).is_magnitude for name in self.observables])
         values -= np.where(kinds, self.distance_shift[:, None], 0.0)
-        return values, np.hypot(errors, np.where(kinds, self._shift("distance_shift_error")[:, None], 0.0))
-
-    def _shift(self, name: str) -> NDArray[np.float64]:
-        known = name in self.stars.colnames  # not in results of earlier versions
-        return np.nan_to_num(self.column(name)) if known else np.zeros(len(self.stars))
+        return values, errors
 
     def curve(self, kind: str) -> Curve | None:
         """Return the first isochrone of a kind ("best", "fan" or "binary"); None if there is none."""

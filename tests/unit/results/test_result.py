@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 
@@ -9,6 +10,7 @@ from astropy import units as u
 from astropy.table import Column, MaskedColumn, Table
 from unit.results.synthetic import make_result
 
+from clusterbayes.bands import parse_observable
 from clusterbayes.errors import InputError, SettingsError
 from clusterbayes.results import Curve, FitResult
 
@@ -184,3 +186,14 @@ def test_it_describes_itself(result):
 
 def test_it_travels_between_processes(result):
     assert pickle.loads(pickle.dumps(result)) == result
+
+
+def test_moved_stars_keep_their_colours_and_listed_errors(result):
+    """Magnitudes share the error of the move; a colour made of two of them has none of it."""
+    plain, listed = result.at_one_distance()
+    moved = copy.deepcopy(result)
+    moved.stars["distance_shift"], moved.stars["distance_shift_error"] = 0.1, 0.02
+    values, errors = moved.at_one_distance()
+    kinds = [parse_observable(name).is_magnitude for name in result.observables]
+    np.testing.assert_allclose(plain - values, np.where(np.isnan(plain), np.nan, np.where(kinds, 0.1, 0.0)), atol=1e-12)
+    np.testing.assert_array_equal(errors, listed)
