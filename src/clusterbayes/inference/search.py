@@ -10,7 +10,7 @@ volume.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -104,19 +104,19 @@ def find_modes(
     fields = _first_fields(learner, model.photometry.n_star)
     starts: list[tuple[ClusterModel, ClusterModel, float, np.ndarray]] = []
     with Crew(n_threads) as crew:
-        for k, (density, member_frac) in enumerate(fields):
-            low, high = 35.0 * k / len(fields), 35.0 * (k + 1) / len(fields)
-            middle = 0.7 * high + 0.3 * low
-            begun = model.with_field(density)
-            values, heights = scan(begun, member_frac=member_frac, report=_part(tell, low, middle, 100))
-            if not np.isfinite(heights[0]):
+        begun = [(model.with_field(density), member_frac) for density, member_frac in fields]
+        values, heights = scan(begun, report=_part(tell, 0.0, 15.0, 100))
+        for k, (start, member_frac) in enumerate(begun):
+            best = _best_first(heights[k])
+            if not np.isfinite(heights[k, best[0]]):
                 raise FitError("under no parameters that the priors allow is every star possible", "search")
-            begun = begun.with_threads(1)  # climbs go side by side, each in one thread
-            after = _part(tell, middle, high, _N_QUICK)
-            ends = _quick_climbs(begun, _distinct(values, _N_QUICK), member_frac, crew, after)
-            rough = begun.coarse()  # one for all climbs: it copies much of the grid
-            starts += [(begun, rough, member_frac, end) for end in _distinct(ends, n_start)]
-        begin = [partial(_first_climb, begun, rough, learner, start, share) for begun, rough, share, start in starts]
+            quick = start.with_threads(1)  # climbs go side by side, each in one thread
+            low, high = (15.0 + 20.0 * place / len(begun) for place in (k, k + 1))
+            after = _part(tell, low, high, _N_QUICK)
+            ends = _quick_climbs(quick, _distinct(values[best], _N_QUICK), member_frac, crew, after)
+            rough = quick.coarse()  # one for all climbs: it copies much of the grid
+            starts += [(quick, rough, member_frac, end) for end in _distinct(ends, n_start)]
+        begin = [partial(_first_climb, quick, rough, learner, start, share) for quick, rough, share, start in starts]
         summits = crew.run(begin, after=_part(tell, 35.0, 60.0, len(begin)))
         summits.sort(key=lambda summit: -summit[2])
         settle = [
@@ -203,35 +203,44 @@ def _different(summits: list, n: int) -> list:
 
 
 def scan(
-    model: ClusterModel, *, member_frac: float = _MEMBER_FRAC, report: Callable[[float], None] | None = None
+    models: Sequence[tuple[ClusterModel, float]], *, report: Callable[[float], None] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scan age, metallicity, distance and extinction with widened errors, at a given share of members.
+    """Scan age, metallicity, distance and extinction with widened errors, under several pictures of the field.
+
+    Parameters
+    ----------
+    models : sequence of (ClusterModel, float)
+        The same but for their fields, and a share of members for each.
+    report : callable, optional
+        Takes the percentage done.
 
     Returns
     -------
     values : (n_point, 4)
-        log_age, mh, dist_mod, a_v of the points, best first.
-    log_prob : (n_point,)
-        Of the widened posterior.
+        log_age, mh, dist_mod, a_v of the points.
+    log_prob : (n_model, n_point)
+        Of the widened posteriors.
     """
-    parameters = model.parameters
-    model = (
-        _few_stars(model)
-        .coarse(thin=3, nodes=(0.1, 0.8, 1.0))
-        .with_parameters(_widened(parameters, _SCAN_FLOOR, _FREE[:4], member_frac))
-        .with_wider_parallaxes(_PARALLAX_PER_MAG * _SCAN_FLOOR)
-    )
+    parameters = models[0][0].parameters
     names = _FREE[:4]
+    held = [_widened(parameters, _SCAN_FLOOR, names, member_frac) for _, member_frac in models]
+    quick = [_quick(model) for model, _ in models]
+    first = quick[0].with_parameters(held[0]).with_wider_parallaxes(_PARALLAX_PER_MAG * _SCAN_FLOOR)
     axes = [_axis(parameters, name) for name in names]
     values = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
-    log_prob = np.empty(values.shape[0])
+    log_prob = np.empty((len(models), values.shape[0]))
     for block in np.array_split(np.arange(values.shape[0]), max(1, values.shape[0] // 500)):
-        named = dict(zip(names, values[block].T, strict=True))
-        log_prob[block] = model.log_prob(model.parameters.pack(named))
+        theta = held[0].pack(dict(zip(names, values[block].T, strict=True)))
+        density, log_prior = first.member_density(theta), held[0].log_prior(theta)
+        for k, mine in enumerate(held):
+            log_prob[k, block] = log_prior + quick[k].log_mixture(density, mine.fixed["member_frac"])
         if report is not None:
             report(100.0 * (block[-1] + 1) / values.shape[0])
-    order = np.argsort(-log_prob, kind="stable")
-    return values[order], log_prob[order]
+    return values, log_prob
+
+
+def _best_first(heights: np.ndarray) -> np.ndarray:
+    return np.argsort(-heights, kind="stable")
 
 
 def _axis(parameters: ParameterSet, name: str) -> np.ndarray:
@@ -349,8 +358,7 @@ def _quick_climbs(
 ) -> np.ndarray:
     """Climb from many points with few stars, few vertices and halved widening; ends (n_start, 4), best first."""
     names = _FREE[:4]
-    quick = _few_stars(model).coarse(thin=3, nodes=(0.1, 0.8, 1.0))
-    quick = quick.with_parameters(_widened(model.parameters, _QUICK_FLOOR, names, member_frac))
+    quick = _quick(model).with_parameters(_widened(model.parameters, _QUICK_FLOOR, names, member_frac))
     quick = quick.with_wider_parallaxes(_PARALLAX_PER_MAG * _QUICK_FLOOR)
 
     def one(start: np.ndarray) -> tuple[np.ndarray, float]:
@@ -362,14 +370,15 @@ def _quick_climbs(
     free = [i for i, name in enumerate(names) if name in quick.parameters.priors]
     for end, (z, _) in zip(ends, climbed, strict=True):
         end[free] = quick.parameters.from_normal(z[None, :])[0]
-    return ends[np.argsort(-heights, kind="stable")]
+    return ends[_best_first(heights)]
 
 
-def _few_stars(model: ClusterModel) -> ClusterModel:
+def _quick(model: ClusterModel) -> ClusterModel:
+    """Few stars, few vertices and few mass ratios."""
     n_star = model.photometry.n_star
-    if n_star <= _SCAN_STARS:
-        return model
-    return model.subset(np.unique(np.linspace(0, n_star - 1, _SCAN_STARS).astype(int)))
+    if n_star > _SCAN_STARS:
+        model = model.subset(np.unique(np.linspace(0, n_star - 1, _SCAN_STARS).astype(int)))
+    return model.coarse(thin=6, nodes=(0.1, 0.8, 1.0))
 
 
 def climb(model: ClusterModel, z: np.ndarray, *, max_steps: int) -> tuple[np.ndarray, float]:

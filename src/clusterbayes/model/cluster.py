@@ -223,16 +223,18 @@ class ClusterModel:
         other.n_threads = n_threads
         return other
 
-    def coarse(self, *, thin: int = 2, nodes: tuple[float, ...] = (0.1, 0.7, 0.9, 1.0)) -> ClusterModel:
+    def coarse(self, *, thin: int = 4, nodes: tuple[float, ...] = (0.1, 0.7, 0.9, 1.0)) -> ClusterModel:
         """Return a quicker model for looking around: fewer vertices and mass ratios, and the plain likelihood.
 
-        Where a tolerance is set, the likelihood of more than a thousand stars is that of a thousand: summits that are
-        as good as equal to the posterior must not be worlds apart here.
+        About every `thin`-th vertex of the grid is used, however many of them this model uses. Where a tolerance is
+        set, the likelihood of more than a thousand stars is that of a thousand: summits that are as good as equal to
+        the posterior must not be worlds apart here.
         """
         other = copy(self)
         other.mass_ratios = replace(self.mass_ratios, nodes=nodes)
         other.power = min(1.0, _COARSE_GAIN * self.power)
-        kept = _every(self._phase, thin)
+        kept = _every(self._phase, max(1, round(thin / self.thin)))
+        other.thin = max(self.thin, thin)
         other._phase = self._phase[kept]
         other._sequence = self._sequence._replace(
             nodes=np.ascontiguousarray(self._sequence.nodes[:, :, kept]), q_nodes=np.array(nodes)
@@ -286,6 +288,24 @@ class ClusterModel:
         _, weights, *_ = self._run(self.parameters.unpack(theta), weights=True, moments=False)
         p = weights[:, :, :2].sum(axis=2) / weights.sum(axis=2)
         return self._unsort(p)
+
+    def member_density(self, theta: np.ndarray) -> np.ndarray:
+        """Density of each star if it were a member, 0 for all where the cluster would not be seen at all.
+
+        Shape (n_walkers, n_star), in the order of `log_mixture`, which mixes field stars in.
+        """
+        values = self.parameters.unpack(theta)
+        _, weights, *_ = self._run(values, weights=True, moments=False)
+        return weights[:, :, :2].sum(axis=2) / values["member_frac"][:, None]
+
+    def log_mixture(self, member_density: np.ndarray, member_frac: float) -> np.ndarray:
+        """Log-likelihood (n_walkers,) of densities from `member_density`, with this model's field and a member share.
+
+        Pictures of the field can be compared so without placing isochrones anew.
+        """
+        seen = (member_density > 0.0).any(axis=1)
+        mixed = np.log(member_frac * member_density + (1.0 - member_frac) * self._stars.field)
+        return np.where(seen, self.power * (mixed * self._stars.weight).sum(axis=1), -np.inf)
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:
         """Log density of each star at θ (n_walkers, n_dim), plain also where the likelihood is coarsened.

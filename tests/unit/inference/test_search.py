@@ -62,11 +62,10 @@ def mock():
 class TestMock:
     def test_scan_finds_the_neighbourhood(self, mock):
         _, model, learner = mock
-        values, log_prob = scan(model.with_field(learner.initial()))
-        assert np.array_equal(log_prob, np.sort(log_prob)[::-1])
+        values, (log_prob,) = scan([(model.with_field(learner.initial()), 0.6)])
         assert not np.isnan(log_prob).any()
         assert np.all(np.isfinite(values))
-        good = values[log_prob > log_prob[0] - 8.0]
+        good = values[log_prob > log_prob.max() - 8.0]
         steps = np.array([0.2, 0.4, 0.4, 0.5])
         truth = np.array([TRUTH[name] for name in ("log_age", "mh", "dist_mod", "a_v")])
         assert np.min(np.max(np.abs(good - truth) / steps, axis=1)) < 1.01
@@ -74,9 +73,24 @@ class TestMock:
     def test_held_parameters_stay_where_they_are(self, mock):
         table, model, learner = mock
         held = make_model(model.photometry, fixed={"log_age": TRUTH["log_age"], "a_v": 0.4})
-        values, _ = scan(held.with_field(learner.initial()))
+        values, _ = scan([(held.with_field(learner.initial()), 0.6)])
         assert set(values[:, 0]) == {TRUTH["log_age"]}
         assert set(values[:, 3]) == {0.4}
+
+    def test_several_fields_in_one_scan(self, mock):
+        """Each row is what a scan under that field and share of members alone would give: the model's own posterior."""
+        _, model, learner = mock
+        few = FieldLearner(model, None, 1).density(np.zeros(200))
+        models = [(model.with_field(learner.initial()), 0.6), (model.with_field(few), 0.3)]
+        values, heights = scan(models)
+        for (alone, share), row in zip(models, heights, strict=True):
+            wide = search._quick(alone).with_parameters(
+                search._widened(model.parameters, 0.12, ("log_age", "mh", "dist_mod", "a_v"), share)
+            )
+            at = np.argsort(-row)[:200:20]
+            names = dict(zip(("log_age", "mh", "dist_mod", "a_v"), values[at].T, strict=True))
+            assert wide.log_prob(wide.parameters.pack(names)) == pytest.approx(row[at], abs=1e-8)
+        assert not np.allclose(*heights, atol=1.0)
 
     @pytest.mark.parametrize("seed", [3, 4])
     def test_modes(self, seed):
@@ -123,9 +137,11 @@ class TestMock:
         table = mock_table(20, 12, truth=TRUTH | {"dist_mod": 8.38, "log_age": 8.3}, seed=seed, parallax=True)
         model = make_model(table, fixed=FIXED)
         flat = model.with_field(FieldLearner(model, None, 1).initial())
-        best = scan(flat)[0][0]
+        values, (heights,) = scan([(flat, 0.6)])
+        best = values[heights.argmax()]
         monkeypatch.setattr(search, "_PARALLAX_PER_MAG", 0.0)
-        narrow = scan(flat)[0][0]
+        values, (heights,) = scan([(flat, 0.6)])
+        narrow = values[heights.argmax()]
         assert abs(best[2] - 8.38) < 0.3
         assert abs(narrow[2] - 8.38) > 2.0
 
