@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from clusterbayes.inference.proposal import IndependentProposal
+from clusterbayes.inference.proposal import Mixture
 
 
 def summit(log_posterior, start, steps, *, n_rounds=12):
@@ -48,7 +48,7 @@ def draws(log_posterior, centre, covariance, rng, *, n=2000, n_rounds=3):
     Returns draws (n, n_dim) and how many independent ones they are worth.
     """
     for _ in range(n_rounds):
-        proposal = IndependentProposal([1.0], centre[None, :], 1.3 * covariance[None], dof=4.0)
+        proposal = Mixture([1.0], centre[None, :], 1.3 * covariance[None], dof=4.0)
         points = proposal.draw(n, rng)
         log_weight = log_posterior(points) - proposal.log_density(points)
         # a ceiling on the weights while there is something to learn: no single draw decides the next proposal

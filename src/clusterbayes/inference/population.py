@@ -9,20 +9,21 @@ of this enters the results: the chain that follows is exact whatever it starts f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from clusterbayes.inference.proposal import IndependentProposal, resample
+from clusterbayes.inference.proposal import Independent, IndependentProposal, Mixture, resample
 from clusterbayes.inference.search import Mode
 
 __all__ = ["Population", "learn"]
 
-_ROUNDS = 6
+_ROUNDS = 24
 _BASE, _EACH = 200, 32  # draws in a round, and those for every free parameter
-_GOOD = 0.25  # effective share of the newest draws at which the picture needs no more rounds
+_GOOD = 0.4  # share of the newest draws that a chain would accept at which the picture needs no more rounds
 _N_FIT = 3000  # draws, with repeats, that a picture is fitted to
+_ENOUGH = 80.0  # effective draws for each free parameter that a picture should rest on
 _WANTED = 20.0  # effective draws for each free parameter; weights are flattened until there are as many
 _WIDEN = (1.2, 2.0)  # how much wider than the modes the first draws are
 
@@ -35,23 +36,31 @@ class Population:
     ----------
     z : (n, n_dim)
     log_prob : (n,)
-    sources : tuple of (IndependentProposal, int)
+    sources : tuple of (Independent, int)
         What was drawn from, and how many draws.
     picture : IndependentProposal
         Fitted to all of them.
-    efficiency : float
-        Effective share of the newest draws, 0 to 1.
+    accepted : float
+        Share of the newest draws that a chain of such proposals would accept, 0 to 1.
     """
 
     z: np.ndarray
     log_prob: np.ndarray
-    sources: tuple[tuple[IndependentProposal, int], ...]
+    sources: tuple[tuple[Independent, int], ...]
     picture: IndependentProposal
-    efficiency: float
+    accepted: float
+
+    @property
+    def log_weight(self) -> np.ndarray:
+        """Log weights (n,) of the draws, 0 the largest."""
+        return _log_weight(self.z, self.log_prob, self.sources)
 
     def starts(self, n: int, rng: np.random.Generator, *, flatten: float = 1.0) -> np.ndarray:
         """Choose n different points (n, n_dim), at random with the power `flatten` of their weights."""
-        order = np.argsort(-flatten * _log_weight(self) - rng.gumbel(size=self.log_prob.size), kind="stable")
+        order = np.argsort(
+            -flatten * self.log_weight - rng.gumbel(size=self.log_prob.size),
+            kind="stable",
+        )
         return self.z[order[:n]]
 
 
@@ -82,52 +91,50 @@ def learn(
     """
     n_dim = modes[0].z.size
     n_round = max(n_least, _BASE + _EACH * n_dim)
-    sources = tuple((IndependentProposal.from_modes(modes, widen=widen), n_round // 2) for widen in _WIDEN)
-    population = Population(np.empty((0, n_dim)), np.empty(0), (), sources[0][0], 0.0)
+    sources: tuple[tuple[Independent, int], ...]
+    sources = tuple((Mixture.from_modes(modes, widen=widen), n_round // 2) for widen in _WIDEN)
+    population = None
     for done in range(_ROUNDS):
         population = _grown(population, sources, log_posterior, rng)
         if report is not None:
             report(100.0 * (done + 1) / _ROUNDS, f"shape of the posterior, {population.log_prob.size} draws")
-        if population.efficiency > _GOOD:
+        if population.accepted > _GOOD and _effective(population.log_weight) > _ENOUGH * n_dim:
             break
         sources = ((population.picture, n_round),)
+    assert population is not None  # there is a round
     return population
 
 
 def _grown(
-    population: Population,
-    sources: tuple[tuple[IndependentProposal, int], ...],
+    population: Population | None,
+    sources: tuple[tuple[Independent, int], ...],
     log_posterior: Callable[[np.ndarray], np.ndarray],
     rng: np.random.Generator,
 ) -> Population:
-    """Add draws from some sources, and fit a picture to everything."""
+    """Add draws from some sources to those there are, and fit a picture to everything."""
     z = np.concatenate([proposal.draw(n, rng) for proposal, n in sources])
-    newest = Population(z, log_posterior(z), sources, population.picture, 0.0)
-    every = Population(
-        np.concatenate([population.z, newest.z]),
-        np.concatenate([population.log_prob, newest.log_prob]),
-        (*population.sources, *sources),
-        population.picture,
-        _effective(_log_weight(newest)) / len(z),
-    )
-    log_weight = _log_weight(every)
+    log_prob = log_posterior(z)
+    accepted = _accepted(_log_weight(z, log_prob, sources))
+    if population is not None:
+        z, log_prob = np.concatenate([population.z, z]), np.concatenate([population.log_prob, log_prob])
+        sources = (*population.sources, *sources)
+    log_weight = _log_weight(z, log_prob, sources)
     wanted = min(_WANTED * z.shape[1], 0.25 * log_weight.size)
     power = next((p for p in 0.8 ** np.arange(16) if _effective(p * log_weight) >= wanted), 0.8**16)
     chosen = resample(np.exp(power * log_weight), _N_FIT, rng)
     picture = IndependentProposal.from_draws(
-        every.z[chosen], int(rng.integers(2**31)), n_effective=_effective(power * log_weight)
+        z[chosen], int(rng.integers(2**31)), n_effective=_effective(power * log_weight)
     )
-    return replace(every, picture=picture)
+    return Population(z, log_prob, sources, picture, accepted)
 
 
-def _log_weight(population: Population) -> np.ndarray:
+def _log_weight(z: np.ndarray, log_prob: np.ndarray, sources: tuple[tuple[Independent, int], ...]) -> np.ndarray:
     """Log weights (n,), 0 the largest, by the mixture of all sources.
 
     Cornuet et al. (2012), Scandinavian Journal of Statistics 39, 798, eq. 4.
     """
-    parts = [np.log(n) + proposal.log_density(population.z) for proposal, n in population.sources]
-    log_weight = population.log_prob - special.logsumexp(parts, axis=0)
-    log_weight = np.where(np.isfinite(population.log_prob), log_weight, -np.inf)
+    parts = [np.log(n) + proposal.log_density(z) for proposal, n in sources]
+    log_weight = np.where(np.isfinite(log_prob), log_prob - special.logsumexp(parts, axis=0), -np.inf)
     return log_weight - log_weight.max()
 
 
@@ -135,3 +142,10 @@ def _effective(log_weight: np.ndarray) -> float:
     """Effective number of draws with some log weights."""
     weight = np.exp(log_weight - log_weight.max())
     return float(weight.sum() ** 2 / (weight**2).sum())
+
+
+def _accepted(log_weight: np.ndarray) -> float:
+    """Share of proposals that a chain accepts: min(1, w'/w) of draws' weights (n,), each w as often as it counts."""
+    weight = np.sort(np.exp(log_weight - log_weight.max()))
+    below = np.cumsum(weight) + weight * np.arange(weight.size - 1, -1, -1)  # sums of min(w, w') over all w'
+    return float(below.sum() / (weight.sum() * weight.size))

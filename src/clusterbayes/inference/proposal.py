@@ -1,8 +1,11 @@
-"""Independent proposals: a mixture of t distributions in coordinates that were bent to be nearly normal.
+"""Independent proposals: a picture of the posterior that can be drawn from and evaluated.
 
-Posteriors of star clusters are skewed: an extinction or a model floor ends at zero, a share at one. A sinh-arcsinh map
-of every coordinate takes most of that away, and what is left is close to a few Gaussians. The better the picture, the
-more proposals are accepted, and the shorter a chain has to be.
+Posteriors of star clusters have a few coordinates with ridges, bows and several modes, age, metallicity, distance and
+extinction, and many others that follow them: given the first four, the others are nearly normal, about a mean that
+changes with them. So the picture is a mixture of t distributions in the first coordinates, times one t distribution of
+the others about a quadratic function of the first. An extinction or a model floor ends at zero, a share at one: the
+others are bent first, by a sinh-arcsinh map each. The better the picture, the more proposals are accepted, and the
+shorter a chain has to be.
 """
 
 from __future__ import annotations
@@ -15,15 +18,22 @@ from scipy import optimize, special
 
 from clusterbayes.inference.search import Mode
 
-__all__ = ["Bend", "IndependentProposal", "resample"]
+__all__ = ["Bend", "Independent", "IndependentProposal", "Mixture", "resample"]
 
+_N_LEADING = 4  # coordinates, the first ones, that the others follow
 _DOF = 15.0  # of proposals fitted to draws
 _MOST_DRAWS = 3000  # that a proposal is fitted to
 _MOST_PARTS = 6
-_DRAWS_PER_PART = 15  # draws for each free direction that a further component of the mixture needs
+_DRAWS_PER_PART = 60  # that a further component of the mixture needs
+_RIDGE = 3.0  # draws' worth of evidence that the others do not follow the leading coordinates
+_LEAST_WIDTH = 1e-3  # variance added to every component, in units of that of the draws
 _SAFEGUARD = 0.1  # share of the wide component
+_STEPS = (0.7, 0.4, 0.2)  # sizes of steps to places nearby
 _WIDER = 2.0  # its variance, in units of that of the draws
 _STRONG = 0.005  # weight of the penalty that keeps a map without evidence for bending straight
+
+
+Rng = np.random.RandomState | np.random.Generator
 
 
 class Bend:
@@ -43,14 +53,13 @@ class Bend:
         )
 
     @classmethod
-    def straight(cls, n_dim: int) -> Bend:
-        """Return the map that changes nothing."""
-        return cls(np.zeros(n_dim), np.ones(n_dim), np.zeros(n_dim), np.ones(n_dim))
+    def fit(cls, draws: np.ndarray, *, straight: int = 0) -> Bend:
+        """Find the map that makes every coordinate of draws (n_draw, n_dim) most nearly normal.
 
-    @classmethod
-    def fit(cls, draws: np.ndarray) -> Bend:
-        """Find the map that makes every coordinate of draws (n_draw, n_dim) most nearly normal."""
-        return cls(*np.array([_most_normal(column) for column in draws.T]).T)
+        The first `straight` coordinates are only brought to mean 0 and variance 1.
+        """
+        maps = [(column.mean(), column.std() or 1.0, 0.0, 1.0) for column in draws.T[:straight]]
+        return cls(*np.array(maps + [_most_normal(column) for column in draws.T[straight:]]).T)
 
     def forward(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return u (n, n_dim) of z (n, n_dim), and the log of the Jacobian determinant du/dz (n,)."""
@@ -98,47 +107,145 @@ def _most_normal(column: np.ndarray) -> tuple[float, float, float, float]:
     return centre + place * spread, spread * np.exp(log_scale), skew, np.exp(log_tail)
 
 
-class IndependentProposal:
-    """Draws from a mixture of multivariate t distributions, whatever the current position.
+class Independent:
+    """Something that draws points wherever the walkers are, as `emcee.moves.MHMove` takes it."""
+
+    def draw(self, n: int, rng: Rng) -> np.ndarray:
+        """Draw (n, n_dim) points."""
+        raise NotImplementedError
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Log density at z (n, n_dim), shape (n,)."""
+        raise NotImplementedError
+
+    def __call__(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Proposal function of `emcee.moves.MHMove`: new positions and the log of the proposal ratio."""
+        new = self.draw(coords.shape[0], rng)
+        return new, self.log_density(coords) - self.log_density(new)
+
+
+class Mixture(Independent):
+    """A mixture of multivariate t distributions.
 
     Parameters
     ----------
-    weights : (n_mode,)
-    means : (n_mode, n_dim)
-    covariances : (n_mode, n_dim, n_dim)
+    weights : (n_part,)
+    means : (n_part, n_dim)
+    covariances : (n_part, n_dim, n_dim)
     dof : float
         Degrees of freedom; small ones give heavy tails.
-    bend : Bend, optional
-        From the coordinates of the draws to those of the mixture; the same by default.
     """
 
-    def __init__(
-        self,
-        weights: np.ndarray,
-        means: np.ndarray,
-        covariances: np.ndarray,
-        *,
-        dof: float = 6.0,
-        bend: Bend | None = None,
-    ) -> None:
+    def __init__(self, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray, *, dof: float = 6.0) -> None:
         self.weights = np.asarray(weights, float) / np.sum(weights)
         self.means = np.asarray(means, float)
         self.cholesky = np.linalg.cholesky(np.asarray(covariances, float))
         self.dof = dof
-        self.bend = bend or Bend.straight(self.means.shape[1])
 
     @classmethod
-    def from_modes(cls, modes: list[Mode], *, widen: float = 1.2) -> IndependentProposal:
+    def from_modes(cls, modes: list[Mode], *, widen: float = 1.2) -> Mixture:
         """Mixture of the Gaussian pictures of the modes, widened in every direction."""
         log_weight = np.array([mode.log_weight for mode in modes])
         weights = np.maximum(np.exp(log_weight - log_weight.max()), 0.05)
         return cls(weights, np.array([m.z for m in modes]), np.array([widen**2 * m.covariance for m in modes]))
 
     @classmethod
-    def from_draws(cls, draws: np.ndarray, seed: int, *, n_effective: float | None = None) -> IndependentProposal:
-        """Fit to draws (n_draw, n_dim), with a wider copy of everything as a safeguard.
+    def fitted(cls, draws: np.ndarray, most: int, seed: int) -> Mixture:
+        """Fit to draws (n_draw, n_dim) with at most so many components; as many as give the lowest BIC."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
 
-        The number of components is the one of lowest BIC among those that the draws can support.
+        with warnings.catch_warnings():  # a mixture that is not at its optimum still is a valid proposal
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fits = [
+                GaussianMixture(n, random_state=seed, reg_covar=_LEAST_WIDTH, max_iter=40).fit(draws)
+                for n in range(1, most + 1)
+            ]
+            best = min(fits, key=lambda fit: fit.bic(draws)) if most > 1 else fits[0]
+        return cls(best.weights_, best.means_, best.covariances_, dof=_DOF)
+
+    def draw(self, n: int, rng: Rng) -> np.ndarray:
+        """Draw (n, n_dim) points."""
+        which = rng.choice(self.weights.size, size=n, p=self.weights)
+        normal = rng.normal(size=(n, self.means.shape[1]))
+        scale = np.sqrt(self.dof / rng.chisquare(self.dof, size=n))
+        return self.means[which] + scale[:, None] * np.einsum("nij,nj->ni", self.cholesky[which], normal)
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Log density at z (n, n_dim), shape (n,)."""
+        return np.logaddexp.reduce(self._parts(self._standard(z)), axis=0)
+
+    def step(self, z: np.ndarray, size: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Step from z (n, n_dim) in a way that leaves the mixture as it is, and is reversible with respect to it.
+
+        A component and the scale of its normal distribution are drawn for each point as the point itself suggests, and
+        within that normal distribution the step is an autoregressive one; `size` (n,) from 0, stay, to 1, draw anew.
+        Cotter et al. (2013), Statistical Science 28, 424, has the step within one normal distribution (pCN).
+        """
+        n, n_dim = z.shape
+        x = self._standard(z)
+        parts = self._parts(x)
+        share = np.exp(parts - parts.max(axis=0))
+        below = np.cumsum(share, axis=0) < rng.uniform(size=n) * share.sum(axis=0)
+        which = np.minimum(below.sum(axis=0), self.weights.size - 1)
+        mine = x[which, :, np.arange(n)]
+        scale = np.sqrt((self.dof + (mine**2).sum(axis=1)) / rng.chisquare(self.dof + n_dim, size=n))
+        new = np.sqrt(1.0 - size**2)[:, None] * mine + (size * scale)[:, None] * rng.normal(size=(n, n_dim))
+        return self.means[which] + np.einsum("nij,nj->ni", self.cholesky[which], new)
+
+    def _standard(self, z: np.ndarray) -> np.ndarray:
+        """Return z (n, n_dim) as each component sees it: (n_part, n_dim, n)."""
+        return np.linalg.solve(self.cholesky, (z[None, :, :] - self.means[:, None, :]).transpose(0, 2, 1))
+
+    def _parts(self, x: np.ndarray) -> np.ndarray:
+        """Log of weight times density of each component (n_part, n) at x from `_standard`."""
+        n_dim = self.means.shape[1]
+        norm = special.gammaln(0.5 * (self.dof + n_dim)) - special.gammaln(0.5 * self.dof)
+        norm -= 0.5 * n_dim * np.log(self.dof * np.pi)
+        tail = 0.5 * (self.dof + n_dim) * np.log1p((x**2).sum(axis=1) / self.dof)
+        log_det = np.log(np.diagonal(self.cholesky, axis1=1, axis2=2)).sum(axis=1)
+        return (np.log(self.weights) + norm - log_det)[:, None] - tail
+
+    def write(self, group: h5py.Group) -> None:
+        """Write the mixture into an HDF5 group."""
+        group.attrs["dof"] = self.dof
+        for name in ("weights", "means", "cholesky"):
+            group.create_dataset(name, data=getattr(self, name))
+
+    @classmethod
+    def read(cls, group: h5py.Group) -> Mixture:
+        """Read exactly what `write` has written."""
+        mixture = object.__new__(cls)  # as they are: computing them again would change last digits
+        mixture.weights, mixture.means, mixture.cholesky = (
+            group[name][...] for name in ("weights", "means", "cholesky")
+        )
+        mixture.dof = float(group.attrs["dof"])
+        return mixture
+
+
+class IndependentProposal(Independent):
+    """A mixture in the leading coordinates, and the others about a quadratic function of them.
+
+    Parameters
+    ----------
+    bend : Bend
+        From the coordinates of the draws to those of everything else here.
+    leading : Mixture
+        Of the first n_leading coordinates.
+    follow : (n_term, n_rest)
+        Mean of the others is `_terms(leading) @ follow`.
+    rest : Mixture
+        Of the others, less that mean: one component.
+    wide : Mixture
+        Of all coordinates: a safeguard that a tenth of the draws come from.
+    """
+
+    def __init__(self, bend: Bend, leading: Mixture, follow: np.ndarray, rest: Mixture, wide: Mixture) -> None:
+        self.bend, self.leading, self.follow, self.rest, self.wide = bend, leading, follow, rest, wide
+
+    @classmethod
+    def from_draws(cls, draws: np.ndarray, seed: int, *, n_effective: float | None = None) -> IndependentProposal:
+        """Fit to draws (n_draw, n_dim).
 
         Parameters
         ----------
@@ -147,77 +254,91 @@ class IndependentProposal:
         n_effective : float, optional
             Independent draws that they are worth; all of them by default.
         """
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
         from threadpoolctl import threadpool_limits
 
-        n_dim = draws.shape[1]
+        n_leading = min(_N_LEADING, draws.shape[1])
         kept = np.unique(np.linspace(0, len(draws) - 1, min(_MOST_DRAWS, len(draws))).astype(int))
+        worth = min(1.0, (n_effective or len(draws)) / len(draws))  # of each draw
         draws = draws[kept]
-        bend = Bend.fit(draws)
+        bend = Bend.fit(draws, straight=n_leading)
         u, _ = bend.forward(draws)
-        most = int(np.clip((n_effective or len(draws)) / (_DRAWS_PER_PART * n_dim), 1, _MOST_PARTS))
-        with (
-            threadpool_limits(1),
-            warnings.catch_warnings(),
-        ):  # a mixture that is not at its optimum still is a valid proposal
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            fitted = [
-                GaussianMixture(n, random_state=seed, reg_covar=1e-4, max_iter=40).fit(u) for n in range(1, most + 1)
-            ]
-            mixture = min(fitted, key=lambda m: m.bic(u)) if most > 1 else fitted[0]
-        wide = np.cov(u.T).reshape(n_dim, n_dim) * _WIDER + 1e-4 * np.eye(n_dim)
-        return cls(
-            np.append((1.0 - _SAFEGUARD) * mixture.weights_, _SAFEGUARD),
-            np.vstack([mixture.means_, u.mean(axis=0)]),
-            np.concatenate([mixture.covariances_, wide[None]]),
-            dof=_DOF,
-            bend=bend,
-        )
+        with threadpool_limits(1):  # the last digits would depend on their number
+            most = int(np.clip(worth * len(draws) / _DRAWS_PER_PART, 1, _MOST_PARTS))
+            leading = Mixture.fitted(u[:, :n_leading], most, seed)
+            terms, others = _terms(u[:, :n_leading]), u[:, n_leading:]
+            known = worth * terms.T @ terms + _RIDGE * np.eye(terms.shape[1])
+            follow = np.linalg.solve(known, worth * terms.T @ others)
+            rest = _one_part(others - terms @ follow, 1.0)
+            wide = _one_part(u, _WIDER)
+        return cls(bend, leading, follow, rest, wide)
 
-    def draw(self, n: int, rng: np.random.RandomState | np.random.Generator) -> np.ndarray:
+    def draw(self, n: int, rng: Rng) -> np.ndarray:
         """Draw (n, n_dim) points."""
-        which = rng.choice(self.weights.size, size=n, p=self.weights)
-        normal = rng.normal(size=(n, self.means.shape[1]))
-        scale = np.sqrt(self.dof / rng.chisquare(self.dof, size=n))
-        u = self.means[which] + scale[:, None] * np.einsum("nij,nj->ni", self.cholesky[which], normal)
-        return self.bend.inverse(u)
+        u = self._joined(self.leading.draw(n, rng), self.rest.draw(n, rng))
+        safe = rng.uniform(size=n) < _SAFEGUARD
+        return self.bend.inverse(np.where(safe[:, None], self.wide.draw(n, rng), u))
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """Log density at z (n, n_dim), shape (n,)."""
         u, log_jacobian = self.bend.forward(z)
-        n_dim = self.means.shape[1]
-        norm = special.gammaln(0.5 * (self.dof + n_dim)) - special.gammaln(0.5 * self.dof)
-        norm -= 0.5 * n_dim * np.log(self.dof * np.pi)
-        x = np.linalg.solve(self.cholesky, (u[None, :, :] - self.means[:, None, :]).transpose(0, 2, 1))
-        tail = 0.5 * (self.dof + n_dim) * np.log1p((x**2).sum(axis=1) / self.dof)  # (n_mode, n)
-        log_det = np.log(np.diagonal(self.cholesky, axis1=1, axis2=2)).sum(axis=1)
-        parts = (np.log(self.weights) + norm - log_det)[:, None] - tail
-        return np.logaddexp.reduce(parts, axis=0) + log_jacobian
+        close = self._log_close(*self._parted(u))
+        parts = [close + np.log(1.0 - _SAFEGUARD), self.wide.log_density(u) + np.log(_SAFEGUARD)]
+        return np.logaddexp(*parts) + log_jacobian
+
+    def near(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Proposal function of `emcee.moves.MHMove` that steps to places nearby, further where there is more room.
+
+        Where the picture is too thin, draws from it are hardly ever accepted, but a place nearby is as much too dense.
+        """
+        u, log_jacobian = self.bend.forward(coords)
+        leading, rest = self._parted(u)
+        size = rng.choice(_STEPS, size=len(coords))
+        moved = self.leading.step(leading, size, rng), self.rest.step(rest, size, rng)
+        new = self.bend.inverse(self._joined(*moved))
+        change = self._log_close(leading, rest) + log_jacobian
+        return new, change - self._log_close(*moved) - self.bend.forward(new)[1]
+
+    def _parted(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Leading coordinates of u (n, n_dim), and what the others differ from their mean."""
+        leading, others = np.split(u, [self.leading.means.shape[1]], axis=1)
+        return leading, others - _terms(leading) @ self.follow
+
+    def _joined(self, leading: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        return np.concatenate([leading, _terms(leading) @ self.follow + rest], axis=1)
+
+    def _log_close(self, leading: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        """Log density (n,) without the safeguard, in bent coordinates."""
+        return self.leading.log_density(leading) + self.rest.log_density(rest)
 
     def write(self, group: h5py.Group) -> None:
         """Write the proposal into an HDF5 group."""
-        group.attrs["dof"] = self.dof
-        for name in ("weights", "means", "cholesky"):
-            group.create_dataset(name, data=getattr(self, name))
+        group.create_dataset("follow", data=self.follow)
         for name in ("location", "scale", "skew", "tail"):
             group.create_dataset(name, data=getattr(self.bend, name))
+        for name in ("leading", "rest", "wide"):
+            getattr(self, name).write(group.create_group(name))
 
     @classmethod
     def read(cls, group: h5py.Group) -> IndependentProposal:
         """Read exactly what `write` has written."""
-        proposal = object.__new__(cls)  # as they are: computing them again would change last digits
-        proposal.weights, proposal.means, proposal.cholesky = (
-            group[name][...] for name in ("weights", "means", "cholesky")
-        )
-        proposal.dof = float(group.attrs["dof"])
-        proposal.bend = Bend(*(group[name][...] for name in ("location", "scale", "skew", "tail")))
-        return proposal
+        bend = Bend(*(group[name][...] for name in ("location", "scale", "skew", "tail")))
+        leading, rest, wide = (Mixture.read(group[name]) for name in ("leading", "rest", "wide"))
+        return cls(bend, leading, group["follow"][...], rest, wide)
 
-    def __call__(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Proposal function of `emcee.moves.MHMove`: new positions and the log of the proposal ratio."""
-        new = self.draw(coords.shape[0], rng)
-        return new, self.log_density(coords) - self.log_density(new)
+
+def _terms(leading: np.ndarray) -> np.ndarray:
+    """Return 1, every coordinate of `leading` (n, n_leading), and every product of two of them: (n, n_term)."""
+    pairs = np.triu_indices(leading.shape[1])
+    products = leading[:, pairs[0]] * leading[:, pairs[1]] - (pairs[0] == pairs[1])
+    return np.concatenate([np.ones((len(leading), 1)), leading, products], axis=1)
+
+
+def _one_part(draws: np.ndarray, wider: float) -> Mixture:
+    """Return the t distribution of the mean of draws (n_draw, n_dim), and `wider` times their covariance."""
+    n_dim = draws.shape[1]
+    centre = draws.mean(axis=0)
+    covariance = wider * (draws - centre).T @ (draws - centre) / len(draws) + 1e-4 * np.eye(n_dim)
+    return Mixture(np.ones(1), centre[None], covariance[None], dof=_DOF)
 
 
 def resample(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

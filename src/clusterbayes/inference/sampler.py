@@ -32,7 +32,7 @@ __all__ = ["Chain", "Sampler", "SamplingOptions", "sample"]
 _N_ENSEMBLE = 2
 _FLATTEN = (1.0, 0.5)  # power of the weights that each ensemble starts from: the second one is put more widely
 _STILL = 0.4  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
-_ACCEPTED = 0.3  # share of proposals accepted at which the proposal needs no more rounds
+_ACCEPTED = 0.2  # share of proposals accepted at which the proposal needs no more rounds
 _LEAST, _TOO_LONG, _ANEW = 200, 2.0, 3  # steps of a chain, missing steps in units of them, times: see `_run`
 _TRUSTED = 0.25  # independent draws that an accepted proposal of the burn-in is taken to be worth
 LogPosterior = Callable[[np.ndarray], np.ndarray]  # (n, n_dim) to (n,)
@@ -158,8 +158,8 @@ class Sampler(Protocol):
 def _moves(proposal: IndependentProposal, n_dim: int) -> list[tuple[emcee.moves.Move, float]]:
     alone = {"live_dangerously": True}  # few walkers span few directions; the independent draws span them all
     return [
-        (emcee.moves.MHMove(proposal, ndim=n_dim), 0.6),
-        (emcee.moves.DEMove(**alone), 0.2),
+        (emcee.moves.MHMove(proposal, ndim=n_dim), 0.5),
+        (emcee.moves.MHMove(proposal.near, ndim=n_dim), 0.3),
         (emcee.moves.DEMove(gamma0=1.0, **alone), 0.05),
         (emcee.moves.DESnookerMove(**alone), 0.15),
     ]

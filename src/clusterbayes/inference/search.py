@@ -35,6 +35,7 @@ _MEMBER_FRAC, _FEW_MEMBERS = 0.6, 0.3  # shares of members supposed at first, se
 _HELD = {"outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 4.0, "binary_frac": 0.35}
 _FREE = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")  # parameters of the first climbs
 _MAX_TURNS = 6
+_IMPOSSIBLE = 1e10  # log posterior that a climb takes impossible places to be below zero
 _SETTLED = 0.004
 _PARALLAX_PER_MAG = 0.2 * np.log(10.0)  # share of a parallax (or distance) that a mag of distance modulus is
 _WINDOW = 15.0  # modes lower than this below the highest are dropped
@@ -108,8 +109,6 @@ def find_modes(
         values, heights = scan(begun, report=_part(tell, 0.0, 15.0, 100))
         for k, (start, member_frac) in enumerate(begun):
             best = _best_first(heights[k])
-            if not np.isfinite(heights[k, best[0]]):
-                raise FitError("under no parameters that the priors allow is every star possible", "search")
             quick = start.with_threads(1)  # climbs go side by side, each in one thread
             low, high = (15.0 + 20.0 * place / len(begun) for place in (k, k + 1))
             after = _part(tell, low, high, _N_QUICK)
@@ -370,7 +369,10 @@ def _quick_climbs(
     free = [i for i, name in enumerate(names) if name in quick.parameters.priors]
     for end, (z, _) in zip(ends, climbed, strict=True):
         end[free] = quick.parameters.from_normal(z[None, :])[0]
-    return ends[_best_first(heights)]
+    possible = heights > -_IMPOSSIBLE
+    if not possible.any():
+        raise FitError("under no parameters that the priors allow is every star possible", "search")
+    return ends[_best_first(heights)][: possible.sum()]
 
 
 def _quick(model: ClusterModel) -> ClusterModel:
@@ -399,7 +401,7 @@ def climb(model: ClusterModel, z: np.ndarray, *, max_steps: int) -> tuple[np.nda
 
     def downhill(x: np.ndarray) -> tuple[float, np.ndarray]:
         value = normal_posterior(model, z + x * scale + shifts)
-        value = np.where(np.isfinite(value), value, -1e10)
+        value = np.where(np.isfinite(value), value, -_IMPOSSIBLE)
         return -value[0], -(value[1 : n_dim + 1] - value[n_dim + 1 :]) / (2.0 * step)
 
     bounds = [((-7.0 - c) / s, (7.0 - c) / s) for c, s in zip(z, scale, strict=True)]

@@ -304,7 +304,8 @@ class ClusterModel:
         Pictures of the field can be compared so without placing isochrones anew.
         """
         seen = (member_density > 0.0).any(axis=1)
-        mixed = np.log(member_frac * member_density + (1.0 - member_frac) * self._stars.field)
+        with np.errstate(divide="ignore"):  # a star that nothing explains makes it impossible
+            mixed = np.log(member_frac * member_density + (1.0 - member_frac) * self._stars.field)
         return np.where(seen, self.power * (mixed * self._stars.weight).sum(axis=1), -np.inf)
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:

@@ -112,14 +112,16 @@ def test_a_run_goes_on_where_it_was_cancelled(path, unbroken, before_burn_in, sh
     found, rest = run(opened(path))
     same(found, expected)
     again = before_burn_in if share * calls <= before_burn_in else 0
-    assert rest <= (1.0 - share) * calls + again + 6  # a step at most was made twice
+    assert (
+        rest <= (1.0 - share) * calls + again + 8
+    )  # a step at most was made twice: snooker moves a quarter of each ensemble at a time
 
 
 def test_many_breaks(path, unbroken):
     """Every run comes a little further; negative control: another seed is another chain."""
     for _ in range(200):
         try:
-            found, _ = run(opened(path), stop_after=60)
+            found, _ = run(opened(path), stop_after=120)
             break
         except FitCancelled:
             pass

@@ -8,7 +8,7 @@ from scipy import special
 
 from clusterbayes.inference import population as populations
 from clusterbayes.inference.population import learn
-from clusterbayes.inference.proposal import IndependentProposal
+from clusterbayes.inference.proposal import Mixture
 from clusterbayes.inference.search import Mode
 
 CENTRES = np.array([[0.0, 0.0, 0.0], [7.0, 1.0, 0.0]])
@@ -35,7 +35,7 @@ def population():
 
 def test_weights_are_those_of_the_modes(population):
     """Negative control: with every draw counted alike the pictures' wrong weights show."""
-    share, error = share_of_second(population, populations._log_weight(population))
+    share, error = share_of_second(population, population.log_weight)
     assert abs(share - 0.2) < 4 * error
     share, error = share_of_second(population, np.zeros(len(population.z)))
     assert abs(share - 0.2) > 4 * error
@@ -45,7 +45,7 @@ def test_picture_is_worth_proposing_from(population):
     """Half of its draws would be accepted, in either mode; negative control: those of a single Gaussian would not."""
     rng = np.random.default_rng(2)
     exact = CENTRES[rng.choice(2, size=2000, p=[0.8, 0.2])] + rng.normal(size=(2000, 3))
-    single = IndependentProposal([1.0], [exact.mean(axis=0)], [np.cov(exact.T)])
+    single = Mixture([1.0], [exact.mean(axis=0)], [np.cov(exact.T)])
     for proposal, good in ((population.picture, True), (single, False)):
         new = proposal.draw(2000, rng)
         log_ratio = two_modes(new) - proposal.log_density(new) - two_modes(exact) + proposal.log_density(exact)

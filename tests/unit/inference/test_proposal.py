@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from unit.inference.toys import correlated
 
-from clusterbayes.inference.proposal import Bend, IndependentProposal, resample
+from clusterbayes.inference.proposal import Bend, IndependentProposal, Mixture, resample
 from clusterbayes.inference.search import Mode
+
+
+def accepted(proposal, log_target, fresh):
+    """Share of a proposal's draws that would be accepted from exact ones."""
+    new = proposal.draw(len(fresh), np.random.default_rng(10))
+    change = log_target(new) - proposal.log_density(new) - log_target(fresh) + proposal.log_density(fresh)
+    return np.minimum(1.0, np.exp(np.minimum(change, 0.0))).mean()
 
 
 class TestBend:
@@ -51,10 +58,10 @@ class TestBend:
         assert np.isfinite(bend.forward(np.zeros((2, 2)))[0]).all()
 
 
-class TestProposal:
+class TestMixture:
     @pytest.fixture
     def proposal(self):
-        return IndependentProposal(
+        return Mixture(
             np.array([2.0, 1.0]),
             np.array([[0.0, 0.0, 0.0], [2.0, -1.0, 0.5]]),
             np.array([0.6 * np.eye(3) + 0.4, np.diag([1.0, 0.5, 0.8])]),
@@ -76,7 +83,7 @@ class TestProposal:
         z = proposal.draw(40_000, rng)
         ratio = np.exp(target.logpdf(z) - proposal.log_density(z))
         assert abs(ratio.mean() - 1.0) < 4 * ratio.std() / np.sqrt(ratio.size)
-        other = IndependentProposal([1.0, 2.0], proposal.means, [c @ c.T for c in proposal.cholesky], dof=5.0)
+        other = Mixture([1.0, 2.0], proposal.means, [c @ c.T for c in proposal.cholesky], dof=5.0)
         wrong = np.exp(target.logpdf(z) - other.log_density(z))
         assert abs(wrong.mean() - 1.0) > 4 * wrong.std() / np.sqrt(wrong.size)
 
@@ -85,6 +92,30 @@ class TestProposal:
         new, log_ratio = proposal(old, np.random.RandomState(5))
         assert log_ratio == pytest.approx(proposal.log_density(old) - proposal.log_density(new))
 
+    def test_steps_leave_the_mixture_as_it_is(self, proposal):
+        """Exact draws stay exact; negative control: steps of another mixture carry them away."""
+        rng = np.random.RandomState(5)
+        z = proposal.draw(6000, rng)
+        other = Mixture(proposal.weights[::-1], proposal.means, [c @ c.T for c in proposal.cholesky], dof=5.0)
+        fresh = proposal.draw(6000, rng)
+        for stepping, right in ((proposal, True), (other, False)):
+            moved = z
+            for size in (0.2, 0.7, 0.4) * 5:
+                moved = stepping.step(moved, np.full(len(z), size), rng)
+            p_values = [stats.ks_2samp(moved[:, a], fresh[:, a]).pvalue for a in range(3)]
+            assert (min(p_values) > 1e-3) == right
+
+    def test_a_step_of_no_size_stays(self, proposal):
+        z = proposal.draw(400, np.random.RandomState(6))
+        assert proposal.step(z, np.zeros(400), np.random.RandomState(7)) == pytest.approx(z)
+
+    def test_modes_of_little_weight_are_kept(self):
+        modes = [Mode(np.zeros(2), 0.0, np.eye(2)), Mode(np.full(2, 9.0), -12.0, np.eye(2))]
+        proposal = Mixture.from_modes(modes)
+        assert proposal.weights == pytest.approx([1 / 1.05, 0.05 / 1.05])
+
+
+class TestProposal:
     def test_fit_to_draws_has_wide_tails(self):
         covariance = correlated(4, 6)
         draws = np.random.default_rng(7).multivariate_normal(np.ones(4), covariance, 4000)
@@ -94,15 +125,42 @@ class TestProposal:
         assert log_weight.max() < 1.5  # nowhere is the target much denser than the proposal
         assert abs(np.mean(log_weight)) < 0.3
 
-    def test_bent_draws_have_the_density(self):
-        """Negative control: a density that forgets the map's Jacobian."""
-        bend = Bend([0.5], [0.7], [-0.8], [0.8])
-        bent = IndependentProposal([1.0], [[0.0]], [[[1.0]]], dof=9.0, bend=bend)
-        z = bent.draw(40_000, np.random.default_rng(6))
-        target = stats.norm(1.0, 0.5)
-        for density, right in ((bent.log_density(z), True), (bent.log_density(z) - bend.forward(z)[1], False)):
-            ratio = np.exp(target.logpdf(z[:, 0]) - density)
+    @pytest.mark.parametrize("n_dim", [1, 4, 6])
+    def test_draws_have_the_density(self, n_dim):
+        """Few or many coordinates; negative control: a density that forgets the map's Jacobian."""
+        draws = np.log(np.random.default_rng(9).gamma(1.2, size=(3000, n_dim)))
+        fitted = IndependentProposal.from_draws(draws, 1)
+        z = fitted.draw(40_000, np.random.default_rng(6))
+        target = stats.multivariate_normal(draws.mean(axis=0), 0.2 * np.eye(n_dim))
+        slope = fitted.bend.forward(z)[1]
+        for density, right in ((fitted.log_density(z), True), (fitted.log_density(z) - slope, False)):
+            ratio = np.exp(target.logpdf(z) - density)
             assert (abs(ratio.mean() - 1.0) < 4 * ratio.std() / 200.0) == right
+
+    def test_others_follow_the_leading_coordinates(self):
+        """Four modes in the first two coordinates, and a fifth that runs along a bow of the first.
+
+        Negative control: a mixture of as many components in all coordinates, fitted to the same draws.
+        """
+        rng = np.random.default_rng(11)
+
+        def made(n):
+            z = rng.normal(size=(n, 16))
+            z[:, :2] += np.where(rng.uniform(size=(n, 2)) < 0.5, 3.0, -3.0)
+            z[:, 4] = 0.3 * z[:, 4] + 0.1 * z[:, 0] ** 2 - 0.5 * z[:, 1]
+            return z
+
+        def log_target(z):
+            modes = np.logaddexp(-0.5 * (z[:, :2] - 3.0) ** 2, -0.5 * (z[:, :2] + 3.0) ** 2).sum(axis=1)
+            bow = (z[:, 4] - 0.1 * z[:, 0] ** 2 + 0.5 * z[:, 1]) / 0.3
+            return modes - 0.5 * ((z[:, 2:4] ** 2).sum(axis=1) + (z[:, 5:] ** 2).sum(axis=1) + bow**2)
+
+        draws, fresh = made(500), made(2000)
+        led = IndependentProposal.from_draws(draws, 1)
+        plain = Mixture.fitted(draws, led.leading.weights.size, 1)
+        shares = [accepted(proposal, log_target, fresh) for proposal in (led, plain)]
+        assert shares[0] > 0.3
+        assert shares[1] < shares[0] - 0.1
 
     def test_bending_lets_more_draws_be_accepted(self):
         """Where a coordinate ends, a straight mixture of as many components is accepted less often."""
@@ -112,13 +170,9 @@ class TestProposal:
         def log_target(z):
             return (1.2 * z - np.exp(z)).sum(axis=1)
 
-        def accepted(proposal):
-            new = proposal.draw(3000, np.random.default_rng(10))
-            change = log_target(new) - proposal.log_density(new) - log_target(fresh) + proposal.log_density(fresh)
-            return np.minimum(1.0, np.exp(np.minimum(change, 0.0))).mean()
-
-        straight = IndependentProposal([1.0], [draws.mean(axis=0)], [np.cov(draws.T)], dof=15.0)
-        assert accepted(IndependentProposal.from_draws(draws, 1)) > accepted(straight) + 0.1
+        straight = Mixture([1.0], [draws.mean(axis=0)], [np.cov(draws.T)], dof=15.0)
+        bent = IndependentProposal.from_draws(draws, 1)
+        assert accepted(bent, log_target, fresh) > accepted(straight, log_target, fresh) + 0.1
 
     def test_what_is_written_is_read(self, tmp_path):
         fitted = IndependentProposal.from_draws(np.random.default_rng(7).gamma(2.0, size=(500, 3)), 1)
@@ -129,11 +183,6 @@ class TestProposal:
         z = np.random.default_rng(8).normal(size=(9, 3))
         assert np.array_equal(again.log_density(z), fitted.log_density(z))
         assert np.array_equal(again.draw(5, np.random.default_rng(1)), fitted.draw(5, np.random.default_rng(1)))
-
-    def test_modes_of_little_weight_are_kept(self):
-        modes = [Mode(np.zeros(2), 0.0, np.eye(2)), Mode(np.full(2, 9.0), -12.0, np.eye(2))]
-        proposal = IndependentProposal.from_modes(modes)
-        assert proposal.weights == pytest.approx([1 / 1.05, 0.05 / 1.05])
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=20).filter(lambda w: sum(w) > 0.1), st.integers(0, 99))

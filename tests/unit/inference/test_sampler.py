@@ -100,9 +100,13 @@ class TestMoves:
         rest = (coords[:, 1] - 0.5 * coords[:, 0] ** 2) / 0.6
         return stats.kstest(coords[:, 0], stats.truncnorm(-np.inf, 2.0).cdf).pvalue, stats.kstest(rest, "norm").pvalue
 
+    def rough_picture(self, kind=IndependentProposal):
+        """Of few draws that lie beside the target and are wider: near it, but not it."""
+        draws = 1.3 * self.exact(60, np.random.default_rng(12)) + [0.5, 0.8]
+        return kind.from_draws(draws, 1)
+
     def test_target_is_left_as_it_was(self):
-        proposal = IndependentProposal([1.0], [[0.0, 0.5]], [np.diag([1.0, 0.8])])
-        assert min(self.p_values(self.moved(proposal))) > 1e-3
+        assert min(self.p_values(self.moved(self.rough_picture()))) > 1e-3
 
     def test_a_wrong_proposal_density_is_noticed(self):
         """Negative control: draws that are not from the density that is stated."""
@@ -111,8 +115,17 @@ class TestMoves:
             def log_density(self, z):
                 return super().log_density(z) - 0.5 * z[:, 0]
 
-        wrong = Wrong([1.0], [[0.0, 0.5]], [np.diag([1.0, 0.8])])
-        assert min(self.p_values(self.moved(wrong))) < 1e-4
+        assert min(self.p_values(self.moved(self.rough_picture(Wrong)))) < 1e-4
+
+    def test_a_wrong_step_nearby_is_noticed(self):
+        """Negative control: steps whose ratio of densities is forgotten."""
+
+        class Wrong(IndependentProposal):
+            def near(self, coords, rng):
+                new, _ = super().near(coords, rng)
+                return new, np.zeros(len(new))
+
+        assert min(self.p_values(self.moved(self.rough_picture(Wrong)))) < 1e-4
 
 
 class TestRuns:
