@@ -35,6 +35,7 @@ _MEMBER_FRAC, _FEW_MEMBERS = 0.6, 0.3  # shares of members supposed at first, se
 _HELD = {"outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 4.0, "binary_frac": 0.35}
 _FREE = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")  # parameters of the first climbs
 _MAX_TURNS = 6
+_MET = {"log_age": 0.04, "mh": 0.06, "dist_mod": 0.1}  # nearness at which first climbs have met
 _IMPOSSIBLE = 1e10  # log posterior that a climb takes impossible places to be below zero
 _SETTLED = 0.004
 _PARALLAX_PER_MAG = 0.2 * np.log(10.0)  # share of a parallax (or distance) that a mag of distance modulus is
@@ -65,6 +66,34 @@ class Mode:
     def log_weight(self) -> float:
         """Log of the mass of a Gaussian of this height and covariance, up to a constant."""
         return self.log_prob + 0.5 * float(np.linalg.slogdet(self.covariance)[1])
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """Where one of the first climbs is.
+
+    Attributes
+    ----------
+    picture : int
+        First picture of the field that it began with.
+    model : ClusterModel
+        Coarse, with the field as it was learned last.
+    member_frac : float
+        Share of members that is supposed.
+    values : dict
+        By name of the parameter.
+    height : float
+        Log posterior, with errors as wide as they were last.
+    p_member : (n_star,)
+        Membership there.
+    """
+
+    picture: int
+    model: ClusterModel
+    member_frac: float
+    values: dict[str, float]
+    height: float = -np.inf
+    p_member: np.ndarray | None = None
 
 
 def normal_posterior(model: ClusterModel, z: np.ndarray) -> np.ndarray:
@@ -103,7 +132,7 @@ def find_modes(
     """
     tell, n_threads = report or (lambda percent: None), model.n_threads
     fields = _first_fields(learner, model.photometry.n_star)
-    starts: list[tuple[ClusterModel, ClusterModel, float, np.ndarray]] = []
+    climbing: list[_Climb] = []
     with Crew(n_threads) as crew:
         begun = [(model.with_field(density), member_frac) for density, member_frac in fields]
         values, heights = scan(begun, report=_part(tell, 0.0, 15.0, 100))
@@ -114,14 +143,14 @@ def find_modes(
             after = _part(tell, low, high, _N_QUICK)
             ends = _quick_climbs(quick, _distinct(values[best], _N_QUICK), member_frac, crew, after)
             rough = quick.coarse()  # one for all climbs: it copies much of the grid
-            starts += [(quick, rough, member_frac, end) for end in _distinct(ends, n_start)]
-        begin = [partial(_first_climb, quick, rough, learner, start, share) for quick, rough, share, start in starts]
-        summits = crew.run(begin, after=_part(tell, 35.0, 60.0, len(begin)))
-        summits.sort(key=lambda summit: -summit[2])
-        settle = [
-            partial(_settle, summit, learner, model.parameters.to_normal(_complete(model.parameters, values))[0])
-            for summit, values, _ in _different(summits, n_keep)
-        ]
+            values_of = [dict(zip(_FREE[:4], end, strict=True)) for end in _distinct(ends, n_start)]
+            held = {"binary_frac": _HELD["binary_frac"]}
+            climbing += [_Climb(k, rough, member_frac, value | held) for value in values_of]
+        for k, floor in enumerate(_SHRINKING):
+            low, high = (35.0 + 25.0 * place / len(_SHRINKING) for place in (k, k + 1))
+            steps = [partial(_one_climb, model.parameters, learner, floor, at) for at in climbing]
+            climbing = _unlike(crew.run(steps, after=_part(tell, low, high, len(steps))))
+        settle = [partial(_settled, model.with_threads(1), learner, at) for at in _different(climbing, n_keep)]
         found = crew.run(settle, after=_part(tell, 60.0, 70.0, len(settle)))
         found.sort(key=lambda item: -item[2])
         best_model = found[0][0]
@@ -186,19 +215,6 @@ def _apart(model: ClusterModel, ends: list[tuple[np.ndarray, float]]) -> list[tu
         if height > ends[0][1] - _WINDOW and all(_separation(model, z, other) > 1.0 for other, _ in chosen):
             chosen.append((z, height))
     return chosen[:_MOST_MODES]
-
-
-def _different(summits: list, n: int) -> list:
-    """Choose the first n of some summits, best first, that differ in age or metallicity and are not hopelessly low."""
-    chosen: list = []
-    for summit in summits:
-        apart = [
-            abs(summit[1]["log_age"] - other[1]["log_age"]) > 0.08 or abs(summit[1]["mh"] - other[1]["mh"]) > 0.12
-            for other in chosen
-        ]
-        if all(apart) and len(chosen) < n and summit[2] > summits[0][2] - 60.0:
-            chosen.append(summit)
-    return chosen
 
 
 def scan(
@@ -283,26 +299,53 @@ def _widened(parameters: ParameterSet, floor: float, free: tuple[str, ...], memb
     return ParameterSet(priors, fixed)
 
 
-def _first_climb(
-    model: ClusterModel, rough: ClusterModel, learner: FieldLearner, start: np.ndarray, member_frac: float
-) -> tuple[ClusterModel, dict[str, float], float]:
-    """Climb in a coarse model from a point of the scan, while the widening shrinks and the field is learned."""
-    full = model.parameters
-    values = dict(zip(_FREE[:4], start, strict=True)) | {"binary_frac": _HELD["binary_frac"]}
-    for floor in _SHRINKING:
-        reduced = _widened(full, floor, _FREE, member_frac)
-        rough = rough.with_parameters(reduced)
-        soft = rough.with_wider_parallaxes(_PARALLAX_PER_MAG * floor)
-        theta = reduced.pack({name: values[name] for name in reduced.names})
-        p_member = soft.member_probability(theta)[0]
-        member_frac = float(np.clip(p_member.mean(), 0.3, 0.95))  # never so low that the cluster is given up early
-        density = learner.density(p_member)
-        rough, soft = rough.with_field(density), soft.with_field(density)
-        z, height = climb(soft, reduced.to_normal(theta)[0], max_steps=15)
-        values = {name: float(v[0]) for name, v in reduced.unpack(reduced.from_normal(z[None, :])).items()}
-    p_member = soft.member_probability(reduced.from_normal(z[None, :]))[0]
-    values["member_frac"] = float(np.clip(p_member.mean(), 0.02, 0.98))
-    return model.with_field(learner.density(p_member)), values, height
+def _one_climb(full: ParameterSet, learner: FieldLearner, floor: float, at: _Climb) -> _Climb:
+    """Learn the field, and climb in a coarse model with errors widened by a floor."""
+    reduced = _widened(full, floor, _FREE, at.member_frac)
+    model = at.model.with_parameters(reduced)
+    theta = reduced.pack({name: at.values[name] for name in reduced.names})
+    soft = model.with_wider_parallaxes(_PARALLAX_PER_MAG * floor)
+    p_member = soft.member_probability(theta)[0]
+    density = learner.density(p_member)
+    soft = soft.with_field(density)
+    z, height = climb(soft, reduced.to_normal(theta)[0], max_steps=15)
+    theta = reduced.from_normal(z[None, :])
+    return _Climb(
+        at.picture,
+        model.with_field(density),
+        float(np.clip(p_member.mean(), 0.3, 0.95)),  # never so low that the cluster is given up early
+        {name: float(value[0]) for name, value in reduced.unpack(theta).items()},
+        height,
+        soft.member_probability(theta)[0],
+    )
+
+
+def _unlike(climbs: list[_Climb]) -> list[_Climb]:
+    """Choose one, the highest, of climbs that began with the same picture of the field and have met."""
+    chosen: list[_Climb] = []
+    for climb in sorted(climbs, key=lambda climb: -climb.height):
+        met = [
+            other.picture == climb.picture
+            and all(abs(climb.values[name] - other.values[name]) < near for name, near in _MET.items())
+            for other in chosen
+        ]
+        if not any(met):
+            chosen.append(climb)
+    return chosen
+
+
+def _different(climbs: list[_Climb], n: int) -> list[_Climb]:
+    """Choose the first n of some climbs, best first, that differ in age or metallicity and are not hopelessly low."""
+    chosen: list[_Climb] = []
+    for at in climbs:
+        apart = [
+            abs(at.values["log_age"] - other.values["log_age"]) > 0.08
+            or abs(at.values["mh"] - other.values["mh"]) > 0.12
+            for other in chosen
+        ]
+        if all(apart) and len(chosen) < n and at.height > climbs[0].height - 60.0:
+            chosen.append(at)
+    return chosen
 
 
 def _complete(parameters: ParameterSet, values: dict[str, float]) -> np.ndarray:
@@ -312,6 +355,14 @@ def _complete(parameters: ParameterSet, values: dict[str, float]) -> np.ndarray:
         low, high = prior.from_normal(np.array([-3.0, 3.0]))
         complete[name] = float(np.clip(values[name], low, high))
     return parameters.pack(complete)
+
+
+def _settled(model: ClusterModel, learner: FieldLearner, at: _Climb) -> tuple[ClusterModel, np.ndarray, float]:
+    """Follow one of the first climbs to the end."""
+    assert at.p_member is not None  # it has climbed
+    values = at.values | {"member_frac": float(np.clip(at.p_member.mean(), 0.02, 0.98))}
+    z = model.parameters.to_normal(_complete(model.parameters, values))[0]
+    return _settle(model.with_field(learner.density(at.p_member)), learner, z)
 
 
 def _settle(model: ClusterModel, learner: FieldLearner, z: np.ndarray) -> tuple[ClusterModel, np.ndarray, float]:
