@@ -1,8 +1,8 @@
 """Learning the shape of a posterior from weighted draws, before any chain: adaptive importance sampling.
 
 Points are drawn from the current picture of the posterior, weighed by posterior over the mixture of all pictures so
-far, and the next picture is fitted to them. Two to six rounds turn the Gaussian pictures of the modes into a proposal
-that a chain accepts often, give modes the weights that their mass deserves, and say where to put the walkers. Nothing
+far, and the next picture is fitted to them. Some rounds turn the Gaussian pictures of the modes into a proposal that a
+chain accepts often, give modes the weights that their mass deserves, and say where to put the walkers. Nothing
 of this enters the results: the chain that follows is exact whatever it starts from.
 """
 

@@ -1,9 +1,10 @@
 """Sampling with emcee: independent ensembles, adapted proposals during burn-in, fixed ones afterwards.
 
 The sampler works in standard normal coordinates, where the prior is a unit Gaussian. Most moves are independent draws
-from a picture of the posterior that weighted draws and the burn-in have given (`population`, `proposal`); the others
-are differential evolution (some of it with γ = 1, which jumps between modes) and snooker. After burn-in nothing adapts,
-so the chain is a proper Markov chain. It grows until it has converged or the budget is spent, and says which.
+from a picture of the posterior that weighted draws or the burn-in have given (`population`, `proposal`), or steps that
+leave that picture as it is; the others are differential evolution with γ = 1, which jumps between modes, and snooker.
+After burn-in nothing adapts, so the chain is a proper Markov chain. It grows until it has converged or the budget is
+spent, and says which.
 """
 
 from __future__ import annotations
