@@ -79,12 +79,15 @@ def main() -> None:
             result, wall, processor = timed(cluster_of(kind, seed), kind, options.threads)
             found = result.diagnostics
             seconds.append(wall)
+            ess, rhat = min(found["ess"].values()), max(found["rhat"].values())
             print(
                 f"| {name} | {seed} | {'yes' if result.converged else 'NO'} | {len(result.names)} | {found['n_steps']} "
-                f"| {min(found['ess'].values()):.0f} | {max(found['rhat'].values()):.4f} | {wall:.1f} | {processor:.1f} |",
+                f"| {ess:.0f} | {rhat:.4f} | {wall:.1f} | {processor:.1f} |",
                 flush=True,
             )
-        print(f"| {name} | **median** | | | | | | **{np.median(seconds):.1f}** (target {kind.target:.0f}) | |", flush=True)
+        print(
+            f"| {name} | **median** | | | | | | **{np.median(seconds):.1f}** (target {kind.target:.0f}) | |", flush=True
+        )
 
 
 if __name__ == "__main__":
