@@ -258,8 +258,8 @@ class IndependentProposal(Independent):
 
         n_leading = min(_N_LEADING, draws.shape[1])
         kept = np.unique(np.linspace(0, len(draws) - 1, min(_MOST_DRAWS, len(draws))).astype(int))
-        worth = min(1.0, (n_effective or len(draws)) / len(draws))  # of each draw
         draws = draws[kept]
+        worth = min(1.0, (n_effective or len(draws)) / len(draws))  # of each draw
         bend = Bend.fit(draws, straight=n_leading)
         u, _ = bend.forward(draws)
         with threadpool_limits(1):  # the last digits would depend on their number
@@ -286,9 +286,9 @@ class IndependentProposal(Independent):
         return np.logaddexp(*parts) + log_jacobian
 
     def near(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Proposal function of `emcee.moves.MHMove` that steps to places nearby, further where there is more room.
+        """Proposal function of `emcee.moves.MHMove` that steps to places nearby, in steps of several sizes.
 
-        Where the picture is too thin, draws from it are hardly ever accepted, but a place nearby is as much too dense.
+        A walker that is where the picture is much too thin accepts hardly any draw from it; nearby it is about as thin.
         """
         u, log_jacobian = self.bend.forward(coords)
         leading, rest = self._parted(u)

@@ -143,9 +143,9 @@ def find_modes(
             after = _part(tell, low, high, _N_QUICK)
             ends = _quick_climbs(quick, _distinct(values[best], _N_QUICK), member_frac, crew, after)
             rough = quick.coarse()  # one for all climbs: it copies much of the grid
-            values_of = [dict(zip(_FREE[:4], end, strict=True)) for end in _distinct(ends, n_start)]
             held = {"binary_frac": _HELD["binary_frac"]}
-            climbing += [_Climb(k, rough, member_frac, value | held) for value in values_of]
+            for end in _distinct(ends, n_start):
+                climbing.append(_Climb(k, rough, member_frac, dict(zip(_FREE[:4], end, strict=True)) | held))
         for k, floor in enumerate(_SHRINKING):
             low, high = (35.0 + 25.0 * place / len(_SHRINKING) for place in (k, k + 1))
             steps = [partial(_one_climb, model.parameters, learner, floor, at) for at in climbing]
@@ -323,14 +323,14 @@ def _one_climb(full: ParameterSet, learner: FieldLearner, floor: float, at: _Cli
 def _unlike(climbs: list[_Climb]) -> list[_Climb]:
     """Choose one, the highest, of climbs that began with the same picture of the field and have met."""
     chosen: list[_Climb] = []
-    for climb in sorted(climbs, key=lambda climb: -climb.height):
+    for at in sorted(climbs, key=lambda at: -at.height):
         met = [
-            other.picture == climb.picture
-            and all(abs(climb.values[name] - other.values[name]) < near for name, near in _MET.items())
+            other.picture == at.picture
+            and all(abs(at.values[name] - other.values[name]) < near for name, near in _MET.items())
             for other in chosen
         ]
         if not any(met):
-            chosen.append(climb)
+            chosen.append(at)
     return chosen
 
 
