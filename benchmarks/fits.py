@@ -37,8 +37,11 @@ class Kind:
     target: float
 
 
-KINDS = {"none": Kind(600, 400, "none", 30.0), "default": Kind(600, 400, "default", 120.0)}
-KINDS["small"] = Kind(40, 21, "default", 10.0)
+KINDS = {
+    "none": Kind(600, 400, "none", 30.0),
+    "default": Kind(600, 400, "default", 120.0),
+    "small": Kind(40, 21, "default", 10.0),
+}
 
 
 def cluster_of(kind: Kind, seed: int) -> Photometry:

@@ -36,6 +36,8 @@ class Population:
     ----------
     z : (n, n_dim)
     log_prob : (n,)
+    log_weight : (n,)
+        0 the largest.
     sources : tuple of (Independent, int)
         What was drawn from, and how many draws.
     picture : IndependentProposal
@@ -46,21 +48,14 @@ class Population:
 
     z: np.ndarray
     log_prob: np.ndarray
+    log_weight: np.ndarray
     sources: tuple[tuple[Independent, int], ...]
     picture: IndependentProposal
     accepted: float
 
-    @property
-    def log_weight(self) -> np.ndarray:
-        """Log weights (n,) of the draws, 0 the largest."""
-        return _log_weight(self.z, self.log_prob, self.sources)
-
     def starts(self, n: int, rng: np.random.Generator, *, flatten: float = 1.0) -> np.ndarray:
         """Choose n different points (n, n_dim), at random with the power `flatten` of their weights."""
-        order = np.argsort(
-            -flatten * self.log_weight - rng.gumbel(size=self.log_prob.size),
-            kind="stable",
-        )
+        order = np.argsort(-flatten * self.log_weight - rng.gumbel(size=self.log_prob.size), kind="stable")
         return self.z[order[:n]]
 
 
@@ -125,7 +120,7 @@ def _grown(
     picture = IndependentProposal.from_draws(
         z[chosen], int(rng.integers(2**31)), n_effective=_effective(power * log_weight)
     )
-    return Population(z, log_prob, sources, picture, accepted)
+    return Population(z, log_prob, log_weight, sources, picture, accepted)
 
 
 def _log_weight(z: np.ndarray, log_prob: np.ndarray, sources: tuple[tuple[Independent, int], ...]) -> np.ndarray:
@@ -147,5 +142,5 @@ def _effective(log_weight: np.ndarray) -> float:
 def _accepted(log_weight: np.ndarray) -> float:
     """Share of proposals that a chain accepts: min(1, w'/w) of draws' weights (n,), each w as often as it counts."""
     weight = np.sort(np.exp(log_weight - log_weight.max()))
-    below = np.cumsum(weight) + weight * np.arange(weight.size - 1, -1, -1)  # sums of min(w, w') over all w'
-    return float(below.sum() / (weight.sum() * weight.size))
+    smaller = np.cumsum(weight) + weight * np.arange(weight.size - 1, -1, -1)  # sums of min(w, w') over all w'
+    return float(smaller.sum() / (weight.sum() * weight.size))

@@ -11,6 +11,7 @@ shorter a chain has to be.
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 
 import h5py
 import numpy as np
@@ -28,11 +29,9 @@ _DRAWS_PER_PART = 60  # that a further component of the mixture needs
 _RIDGE = 3.0  # draws' worth of evidence that the others do not follow the leading coordinates
 _LEAST_WIDTH = 1e-3  # variance added to every component, in units of that of the draws
 _SAFEGUARD = 0.1  # share of the wide component
-_STEPS = (0.7, 0.4, 0.2)  # sizes of steps to places nearby
 _WIDER = 2.0  # its variance, in units of that of the draws
+_STEPS = (0.7, 0.4, 0.2)  # sizes of steps to places nearby, see `Mixture.step`
 _STRONG = 0.005  # weight of the penalty that keeps a map without evidence for bending straight
-
-
 Rng = np.random.RandomState | np.random.Generator
 
 
@@ -107,16 +106,16 @@ def _most_normal(column: np.ndarray) -> tuple[float, float, float, float]:
     return centre + place * spread, spread * np.exp(log_scale), skew, np.exp(log_tail)
 
 
-class Independent:
+class Independent(ABC):
     """Something that draws points wherever the walkers are, as `emcee.moves.MHMove` takes it."""
 
+    @abstractmethod
     def draw(self, n: int, rng: Rng) -> np.ndarray:
         """Draw (n, n_dim) points."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """Log density at z (n, n_dim), shape (n,)."""
-        raise NotImplementedError
 
     def __call__(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Proposal function of `emcee.moves.MHMove`: new positions and the log of the proposal ratio."""
@@ -299,11 +298,12 @@ class IndependentProposal(Independent):
         return new, change - self._log_close(*moved) - self.bend.forward(new)[1]
 
     def _parted(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Leading coordinates of u (n, n_dim), and what the others differ from their mean."""
+        """Leading coordinates (n, n_leading) of u (n, n_dim), and the others (n, n_rest) less their mean."""
         leading, others = np.split(u, [self.leading.means.shape[1]], axis=1)
         return leading, others - _terms(leading) @ self.follow
 
     def _joined(self, leading: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        """Undo `_parted`."""
         return np.concatenate([leading, _terms(leading) @ self.follow + rest], axis=1)
 
     def _log_close(self, leading: np.ndarray, rest: np.ndarray) -> np.ndarray:

@@ -84,8 +84,6 @@ class _Climb:
         By name of the parameter.
     height : float
         Log posterior, with errors as wide as they were last.
-    p_member : (n_star,)
-        Membership there.
     """
 
     picture: int
@@ -93,7 +91,6 @@ class _Climb:
     member_frac: float
     values: dict[str, float]
     height: float = -np.inf
-    p_member: np.ndarray | None = None
 
 
 def normal_posterior(model: ClusterModel, z: np.ndarray) -> np.ndarray:
@@ -136,13 +133,13 @@ def find_modes(
     with Crew(n_threads) as crew:
         begun = [(model.with_field(density), member_frac) for density, member_frac in fields]
         values, heights = scan(begun, report=_part(tell, 0.0, 15.0, 100))
-        for k, (start, member_frac) in enumerate(begun):
+        for k, (pictured, member_frac) in enumerate(begun):
             best = _best_first(heights[k])
-            quick = start.with_threads(1)  # climbs go side by side, each in one thread
+            single = pictured.with_threads(1)  # climbs go side by side, each in one thread
             low, high = (15.0 + 20.0 * place / len(begun) for place in (k, k + 1))
             after = _part(tell, low, high, _N_QUICK)
-            ends = _quick_climbs(quick, _distinct(values[best], _N_QUICK), member_frac, crew, after)
-            rough = quick.coarse()  # one for all climbs: it copies much of the grid
+            ends = _quick_climbs(single, _distinct(values[best], _N_QUICK), member_frac, crew, after)
+            rough = single.coarse()  # one for all climbs: it copies much of the grid
             held = {"binary_frac": _HELD["binary_frac"]}
             for end in _distinct(ends, n_start):
                 climbing.append(_Climb(k, rough, member_frac, dict(zip(_FREE[:4], end, strict=True)) | held))
@@ -150,7 +147,7 @@ def find_modes(
             low, high = (35.0 + 25.0 * place / len(_SHRINKING) for place in (k, k + 1))
             steps = [partial(_one_climb, model.parameters, learner, floor, at) for at in climbing]
             climbing = _unlike(crew.run(steps, after=_part(tell, low, high, len(steps))))
-        settle = [partial(_settled, model.with_threads(1), learner, at) for at in _different(climbing, n_keep)]
+        settle = [partial(_followed, model.with_threads(1), learner, at) for at in _different(climbing, n_keep)]
         found = crew.run(settle, after=_part(tell, 60.0, 70.0, len(settle)))
         found.sort(key=lambda item: -item[2])
         best_model = found[0][0]
@@ -255,6 +252,7 @@ def scan(
 
 
 def _best_first(heights: np.ndarray) -> np.ndarray:
+    """Order (n_point,) of some heights (n_point,), the highest first."""
     return np.argsort(-heights, kind="stable")
 
 
@@ -316,7 +314,6 @@ def _one_climb(full: ParameterSet, learner: FieldLearner, floor: float, at: _Cli
         float(np.clip(p_member.mean(), 0.3, 0.95)),  # never so low that the cluster is given up early
         {name: float(value[0]) for name, value in reduced.unpack(theta).items()},
         height,
-        soft.member_probability(theta)[0],
     )
 
 
@@ -357,12 +354,14 @@ def _complete(parameters: ParameterSet, values: dict[str, float]) -> np.ndarray:
     return parameters.pack(complete)
 
 
-def _settled(model: ClusterModel, learner: FieldLearner, at: _Climb) -> tuple[ClusterModel, np.ndarray, float]:
-    """Follow one of the first climbs to the end."""
-    assert at.p_member is not None  # it has climbed
-    values = at.values | {"member_frac": float(np.clip(at.p_member.mean(), 0.02, 0.98))}
+def _followed(model: ClusterModel, learner: FieldLearner, at: _Climb) -> tuple[ClusterModel, np.ndarray, float]:
+    """Follow one of the first climbs, which has been through all widenings, to the end."""
+    soft = at.model.with_wider_parallaxes(_PARALLAX_PER_MAG * _SHRINKING[-1])
+    theta = soft.parameters.pack({name: at.values[name] for name in soft.parameters.names})
+    p_member = soft.member_probability(theta)[0]
+    values = at.values | {"member_frac": float(np.clip(p_member.mean(), 0.02, 0.98))}
     z = model.parameters.to_normal(_complete(model.parameters, values))[0]
-    return _settle(model.with_field(learner.density(at.p_member)), learner, z)
+    return _settle(model.with_field(learner.density(p_member)), learner, z)
 
 
 def _settle(model: ClusterModel, learner: FieldLearner, z: np.ndarray) -> tuple[ClusterModel, np.ndarray, float]:

@@ -290,18 +290,19 @@ class ClusterModel:
         return self._unsort(p)
 
     def member_density(self, theta: np.ndarray) -> np.ndarray:
-        """Density of each star if it were a member, 0 for all where the cluster would not be seen at all.
+        """Density of each star at θ (n_walkers, n_dim) if it were a member; `log_mixture` mixes field stars in.
 
-        Shape (n_walkers, n_star), in the order of `log_mixture`, which mixes field stars in.
+        Shape (n_walkers, n_star), stars in order of the primary magnitude, in the units of the field density; 0
+        for all where the cluster would not be seen at all.
         """
         values = self.parameters.unpack(theta)
         _, weights, *_ = self._run(values, weights=True, moments=False)
         return weights[:, :, :2].sum(axis=2) / values["member_frac"][:, None]
 
     def log_mixture(self, member_density: np.ndarray, member_frac: float) -> np.ndarray:
-        """Log-likelihood (n_walkers,) of densities from `member_density`, with this model's field and a member share.
+        """Log-likelihood (n_walkers,) of densities (n_walkers, n_star) from `member_density`, with this model's field.
 
-        Pictures of the field can be compared so without placing isochrones anew.
+        `member_frac` is the share of members. Pictures of the field are compared so without placing isochrones anew.
         """
         seen = (member_density > 0.0).any(axis=1)
         with np.errstate(divide="ignore"):  # a star that nothing explains makes it impossible
