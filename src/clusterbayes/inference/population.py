@@ -12,20 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from clusterbayes.inference.proposal import Independent, IndependentProposal, Mixture, resample
 from clusterbayes.inference.search import Mode
 
 __all__ = ["Population", "learn"]
 
-_ROUNDS = 24
+_ROUNDS = (6, 24)  # at most: at least so many, more if the budget has room, and never more than the last
 _BASE, _EACH = 200, 32  # draws in a round, and those for every free parameter
-_GOOD = 0.4  # share of the newest draws that a chain would accept at which the picture needs no more rounds
+_GOOD = 0.33  # share of the newest draws that a chain would accept at which the picture needs no more rounds
 _N_FIT = 3000  # draws, with repeats, that a picture is fitted to
 _ENOUGH = 80.0  # effective draws for each free parameter that a picture should rest on
 _WANTED = 20.0  # effective draws for each free parameter; weights are flattened until there are as many
-_WIDEN = (1.2, 2.0)  # how much wider than the modes the first draws are
+_WIDEN = (1.2, 2.0, 4.0)  # how much wider than the modes the first draws are
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Population:
     ----------
     z : (n, n_dim)
     log_prob : (n,)
-    log_weight : (n,)
-        0 the largest.
+    log_drawn : (n,)
+        Log of the number of draws there, by unit of volume, that all sources so far would give.
     sources : tuple of (Independent, int)
         What was drawn from, and how many draws.
     picture : IndependentProposal
@@ -48,10 +47,18 @@ class Population:
 
     z: np.ndarray
     log_prob: np.ndarray
-    log_weight: np.ndarray
+    log_drawn: np.ndarray
     sources: tuple[tuple[Independent, int], ...]
     picture: IndependentProposal
     accepted: float
+
+    @property
+    def log_weight(self) -> np.ndarray:
+        """Log weights (n,), 0 the largest, by the mixture of all sources.
+
+        Cornuet et al. (2012), Scandinavian Journal of Statistics 39, 798, eq. 4.
+        """
+        return _log_weight(self.log_prob, self.log_drawn)
 
     def starts(self, n: int, rng: np.random.Generator, *, flatten: float = 1.0) -> np.ndarray:
         """Choose n different points (n, n_dim), at random with the power `flatten` of their weights."""
@@ -65,6 +72,7 @@ def learn(
     rng: np.random.Generator,
     *,
     n_least: int = 0,
+    n_most: float = np.inf,
     report: Callable[[float, str], None] | None = None,
 ) -> Population:
     """Draw, weigh and fit until the picture is good.
@@ -77,6 +85,8 @@ def learn(
     rng : numpy.random.Generator
     n_least : int
         Draws in a round, at least.
+    n_most : float
+        Draws after which no further round begins; a few rounds there are in any case.
     report : callable, optional
         Takes percent and a message.
 
@@ -87,12 +97,13 @@ def learn(
     n_dim = modes[0].z.size
     n_round = max(n_least, _BASE + _EACH * n_dim)
     sources: tuple[tuple[Independent, int], ...]
-    sources = tuple((Mixture.from_modes(modes, widen=widen), n_round // 2) for widen in _WIDEN)
+    sources = tuple((Mixture.from_modes(modes, widen=widen), n_round // len(_WIDEN)) for widen in _WIDEN)
     population = None
-    for done in range(_ROUNDS):
+    rounds = int(np.clip(n_most / n_round, *_ROUNDS))
+    for done in range(rounds):
         population = _grown(population, sources, log_posterior, rng)
         if report is not None:
-            report(100.0 * (done + 1) / _ROUNDS, f"shape of the posterior, {population.log_prob.size} draws")
+            report(100.0 * (done + 1) / rounds, f"shape of the posterior, {population.log_prob.size} draws")
         if population.accepted > _GOOD and _effective(population.log_weight) > _ENOUGH * n_dim:
             break
         sources = ((population.picture, n_round),)
@@ -108,28 +119,31 @@ def _grown(
 ) -> Population:
     """Add draws from some sources to those there are, and fit a picture to everything."""
     z = np.concatenate([proposal.draw(n, rng) for proposal, n in sources])
-    log_prob = log_posterior(z)
-    accepted = _accepted(_log_weight(z, log_prob, sources))
-    if population is not None:
+    log_prob, log_drawn = log_posterior(z), _log_drawn(z, sources)
+    accepted = _accepted(_log_weight(log_prob, log_drawn))
+    if population is not None:  # old draws meet the new sources, and new draws the old ones
+        log_drawn = np.logaddexp(log_drawn, _log_drawn(z, population.sources))
+        before = np.logaddexp(population.log_drawn, _log_drawn(population.z, sources))
         z, log_prob = np.concatenate([population.z, z]), np.concatenate([population.log_prob, log_prob])
-        sources = (*population.sources, *sources)
-    log_weight = _log_weight(z, log_prob, sources)
+        log_drawn, sources = np.concatenate([before, log_drawn]), (*population.sources, *sources)
+    log_weight = _log_weight(log_prob, log_drawn)
     wanted = min(_WANTED * z.shape[1], 0.25 * log_weight.size)
     power = next((p for p in 0.8 ** np.arange(16) if _effective(p * log_weight) >= wanted), 0.8**16)
     chosen = resample(np.exp(power * log_weight), _N_FIT, rng)
     picture = IndependentProposal.from_draws(
         z[chosen], int(rng.integers(2**31)), n_effective=_effective(power * log_weight)
     )
-    return Population(z, log_prob, log_weight, sources, picture, accepted)
+    return Population(z, log_prob, log_drawn, sources, picture, accepted)
 
 
-def _log_weight(z: np.ndarray, log_prob: np.ndarray, sources: tuple[tuple[Independent, int], ...]) -> np.ndarray:
-    """Log weights (n,), 0 the largest, by the mixture of all sources.
+def _log_drawn(z: np.ndarray, sources: tuple[tuple[Independent, int], ...]) -> np.ndarray:
+    """Log of the number of draws (n,) by unit of volume that the sources give at z (n, n_dim)."""
+    return np.logaddexp.reduce([np.log(n) + proposal.log_density(z) for proposal, n in sources], axis=0)
 
-    Cornuet et al. (2012), Scandinavian Journal of Statistics 39, 798, eq. 4.
-    """
-    parts = [np.log(n) + proposal.log_density(z) for proposal, n in sources]
-    log_weight = np.where(np.isfinite(log_prob), log_prob - special.logsumexp(parts, axis=0), -np.inf)
+
+def _log_weight(log_prob: np.ndarray, log_drawn: np.ndarray) -> np.ndarray:
+    """Log weights (n,), 0 the largest; none where the posterior is zero."""
+    log_weight = np.where(np.isfinite(log_prob), log_prob - log_drawn, -np.inf)
     return log_weight - log_weight.max()
 
 

@@ -150,17 +150,21 @@ class Mixture(Independent):
 
     @classmethod
     def fitted(cls, draws: np.ndarray, most: int, seed: int) -> Mixture:
-        """Fit to draws (n_draw, n_dim) with at most so many components; as many as give the lowest BIC."""
+        """Fit to draws (n_draw, n_dim) with one component more, up to `most`, as long as that lowers the BIC."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
+        def fit(n: int) -> GaussianMixture:
+            return GaussianMixture(n, random_state=seed, reg_covar=_LEAST_WIDTH, max_iter=40).fit(draws)
+
         with warnings.catch_warnings():  # a mixture that is not at its optimum still is a valid proposal
             warnings.simplefilter("ignore", ConvergenceWarning)
-            fits = [
-                GaussianMixture(n, random_state=seed, reg_covar=_LEAST_WIDTH, max_iter=40).fit(draws)
-                for n in range(1, most + 1)
-            ]
-            best = min(fits, key=lambda fit: fit.bic(draws)) if most > 1 else fits[0]
+            best = fit(1)
+            for n in range(2, most + 1):
+                further = fit(n)
+                if further.bic(draws) >= best.bic(draws):
+                    break
+                best = further
         return cls(best.weights_, best.means_, best.covariances_, dof=_DOF)
 
     def draw(self, n: int, rng: Rng) -> np.ndarray:

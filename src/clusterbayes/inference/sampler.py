@@ -48,7 +48,7 @@ class SamplingOptions:
     Attributes
     ----------
     n_walkers : int or None
-        Walkers of each ensemble, even; 16 by default. Fewer than there are parameters are enough, since most proposals
+        Walkers of each ensemble, even; 12 by default. Fewer than there are parameters are enough, since most proposals
         do not depend on where the others are.
     max_steps : int
         Most steps of each ensemble after burn-in.
@@ -61,7 +61,7 @@ class SamplingOptions:
         the mean log posterior of both ensembles stands still and enough proposals are accepted.
     """
 
-    n_walkers: int = 16
+    n_walkers: int = 12
     max_steps: int = 10_000
     target_ess: int = 1000
     n_threads: int | None = None
@@ -238,7 +238,10 @@ def _set_out(
 ) -> Course:
     """Learn the shape of the posterior, and put two ensembles on it, the second one more widely."""
     n_walkers = options.n_walkers + options.n_walkers % 2
-    population = learn(in_parts, modes, rng, n_least=3 * n_walkers, report=lambda p, text: report(0.1 * p, text))
+    population = learn(
+        in_parts, modes, rng, n_least=3 * n_walkers, n_most=_N_ENSEMBLE * n_walkers * options.max_steps,
+        report=lambda p, text: report(0.1 * p, text),
+    )  # fmt: skip
     seeds = rng.integers(0, 2**31 - 1, size=_N_ENSEMBLE)
     states = [
         emcee.State(
@@ -279,8 +282,8 @@ def _adapted(log_posterior: LogPosterior, course: Course, options: SamplingOptio
     still = max(change, float(np.ptp(heights))) < _STILL * log_prob.std()
     fresh = ensembles.chain()[half:].reshape(-1, n_dim)
     draws = np.concatenate([course.draws, fresh]) if still else fresh  # what was seen on the way up is forgotten
-    good = still and ensembles.acceptance > _ACCEPTED
-    over = good or course.round + 1 == options.burn_rounds
+    good = ensembles.acceptance > _ACCEPTED
+    over = (still and good) or course.round + 1 == options.burn_rounds
     course = replace(course, heights=heights, draws=draws, burning=not over, round=course.round + 1)
     return _forget(log_posterior, course, course.proposal if good else _taught(course))
 

@@ -42,7 +42,7 @@ _PARALLAX_PER_MAG = 0.2 * np.log(10.0)  # share of a parallax (or distance) that
 _WINDOW = 15.0  # modes lower than this below the highest are dropped
 _MOST_MODES = 8
 _SCATTER_FLOOR = 0.03  # mag, widening under which neighbouring summits are one
-_N_SCATTER, _SCATTER_STARS, _SCATTER_SEED = (4, 24), 4800.0, 7  # climbs of it: as many as the stars leave time for
+_N_SCATTER, _SCATTER_STARS, _SCATTER_SEED = (4, 8), 4800.0, 7  # climbs of it: as many as the stars leave time for
 
 
 @dataclass(frozen=True)
@@ -306,7 +306,7 @@ def _one_climb(full: ParameterSet, learner: FieldLearner, floor: float, at: _Cli
     p_member = soft.member_probability(theta)[0]
     density = learner.density(p_member)
     soft = soft.with_field(density)
-    z, height = climb(soft, reduced.to_normal(theta)[0], max_steps=15)
+    z, height = climb(soft, reduced.to_normal(theta)[0], max_steps=15, two_sided=False)
     theta = reduced.from_normal(z[None, :])
     return _Climb(
         at.picture,
@@ -412,7 +412,7 @@ def _quick_climbs(
 
     def one(start: np.ndarray) -> tuple[np.ndarray, float]:
         theta = quick.parameters.pack(dict(zip(names, start, strict=True)))
-        return climb(quick, quick.parameters.to_normal(theta)[0], max_steps=12)
+        return climb(quick, quick.parameters.to_normal(theta)[0], max_steps=12, two_sided=False)
 
     climbed = crew.run([partial(one, start) for start in starts], after=after)
     ends, heights = np.array(starts), np.array([height for _, height in climbed])
@@ -433,8 +433,11 @@ def _quick(model: ClusterModel) -> ClusterModel:
     return model.coarse(thin=6, nodes=(0.1, 0.8, 1.0))
 
 
-def climb(model: ClusterModel, z: np.ndarray, *, max_steps: int) -> tuple[np.ndarray, float]:
-    """Climb the posterior by a quasi-Newton method with central differences, all evaluated in one call per step.
+def climb(model: ClusterModel, z: np.ndarray, *, max_steps: int, two_sided: bool = True) -> tuple[np.ndarray, float]:
+    """Climb the posterior by a quasi-Newton method with differences, all evaluated in one call per step.
+
+    One-sided differences take half of the time. Over a fiftieth of the scale on which the posterior bends they move
+    the summit by a hundredth of it, where the posterior is smooth.
 
     Returns
     -------
@@ -447,12 +450,15 @@ def climb(model: ClusterModel, z: np.ndarray, *, max_steps: int) -> tuple[np.nda
     scale = _scales(model, z)
     n_dim = z.size
     step = 0.02
-    shifts = step * np.concatenate([np.zeros((1, n_dim)), np.diag(scale), -np.diag(scale)])
+    sides = [np.zeros((1, n_dim)), np.diag(scale)] + ([-np.diag(scale)] if two_sided else [])
+    shifts = step * np.concatenate(sides)
 
     def downhill(x: np.ndarray) -> tuple[float, np.ndarray]:
         value = normal_posterior(model, z + x * scale + shifts)
         value = np.where(np.isfinite(value), value, -_IMPOSSIBLE)
-        return -value[0], -(value[1 : n_dim + 1] - value[n_dim + 1 :]) / (2.0 * step)
+        if two_sided:
+            return -value[0], -(value[1 : n_dim + 1] - value[n_dim + 1 :]) / (2.0 * step)
+        return -value[0], -(value[1:] - value[0]) / step
 
     bounds = [((-7.0 - c) / s, (7.0 - c) / s) for c, s in zip(z, scale, strict=True)]
     options = {"maxiter": max_steps, "gtol": 0.03, "ftol": 1e-7}

@@ -53,7 +53,7 @@ class TestMoments:
     def test_shapes_and_bookkeeping(self, chain):
         _, _, chain = chain
         n_steps, n_walkers, n_dim = chain.z.shape
-        assert (n_walkers, n_dim, chain.n_ensemble) == (32, 5, 2)
+        assert (n_walkers, n_dim, chain.n_ensemble) == (24, 5, 2)
         assert chain.log_prob.shape == (n_steps, n_walkers)
         assert 0.1 < chain.acceptance < 0.95
         assert chain.n_burn > 0
