@@ -75,3 +75,16 @@ def test_points_that_are_impossible_count_for_nothing():
 
     population = learn(log_posterior, [Mode(np.array([0.5, 0.0]), 0.0, np.eye(2))], np.random.default_rng(6))
     assert (population.starts(50, np.random.default_rng(7))[:, 0] > 0.0).all()
+
+
+def test_the_budget_limits_the_rounds():
+    """A posterior that no picture is good for; negative control: without a limit there are more rounds."""
+
+    def log_posterior(z):
+        return 8.0 * np.sin(1e4 * z.sum(axis=1)) - 0.5 * (z**2).sum(axis=1)
+
+    mode = Mode(np.zeros(2), 0.0, np.eye(2))
+    few, many = (learn(log_posterior, [mode], np.random.default_rng(8), n_most=n) for n in (3000, 6000))
+    assert 3000 - few.sources[-1][1] < len(few.z) <= 3000 < len(many.z) <= 6000
+    least = learn(log_posterior, [mode], np.random.default_rng(8), n_most=0)
+    assert 0 < len(least.z) < len(few.z)

@@ -61,6 +61,18 @@ class TestMoments:
         assert chain.log_prob[-1] == pytest.approx(gaussian(mean, covariance)(chain.z[-1]))
 
 
+@pytest.mark.parametrize(("enough", "kept"), [(0.2, True), (1.0, False)])
+def test_a_good_proposal_outlasts_a_restless_burn_in(enough, kept, monkeypatch):
+    """Burn-in that never stands still; negative control: a proposal that is never good enough is fitted anew."""
+    taught = []
+    monkeypatch.setattr(sampling, "_STILL", 0.0)
+    monkeypatch.setattr(sampling, "_ACCEPTED", enough)
+    monkeypatch.setattr(sampling, "_taught", lambda course: taught.append(course) or course.proposal)
+    covariance = correlated(3, 4)
+    run(gaussian(np.zeros(3), covariance), [Mode(np.zeros(3), 0.0, covariance)], max_steps=20, burn_rounds=3)
+    assert (len(taught) == 0) == kept
+
+
 def test_two_modes_keep_their_weights():
     """Modes eight standard deviations apart with a mass of 0.7 and 0.3."""
     centres = np.array([[0.0, 0.0], [8.0, 0.0]])

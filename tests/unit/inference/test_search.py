@@ -26,8 +26,9 @@ class TestGaussian:
         z = np.random.default_rng(2).normal(size=(5, 4))
         assert normal_posterior(gaussian, z) == pytest.approx(gaussian.log_likelihood(z) - 0.5 * (z**2).sum(axis=1))
 
-    def test_climb_reaches_the_summit(self, gaussian):
-        z, height = climb(gaussian, np.zeros(4), max_steps=200)
+    @pytest.mark.parametrize("two_sided", [True, False])
+    def test_climb_reaches_the_summit(self, gaussian, two_sided):
+        z, height = climb(gaussian, np.zeros(4), max_steps=200, two_sided=two_sided)
         deviation = np.sqrt((z - gaussian.mean) @ np.linalg.solve(gaussian.covariance, z - gaussian.mean))
         assert deviation < 0.1
         assert height == pytest.approx(normal_posterior(gaussian, gaussian.mean)[0], abs=0.005)
