@@ -11,6 +11,7 @@ from clusterbayes.errors import GridError
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model.own_distance import OwnDistance
 from clusterbayes.model.priors import HalfNormal
+from clusterbayes.model.simulate import simulate_cluster
 from clusterbayes.photometry import Photometry
 from clusterbayes.results.checks import QUALITY, Check, check_fit, quality_of
 from clusterbayes.results.result import Curve, FitResult
@@ -20,7 +21,7 @@ OTHER = {"member_frac": 1.0, "outlier_frac": 0.001, "alpha_1": 1.3, "alpha_2": 2
 HELD = {"q_slope": 0.0, **{f"floor_{band}": 0.0 for band in GAIA}}
 
 
-def fitted(table, *, converged=True, counts="model", **wrong):
+def fitted(table, *, grid=GRID, converged=True, counts="model", **wrong):
     """A fit of the table that is sure of its parameters: the truth, but for what is wrong."""
     values = {**TRUTH, **OTHER, **wrong}
     rng = np.random.default_rng(1)
@@ -29,7 +30,7 @@ def fitted(table, *, converged=True, counts="model", **wrong):
     stars = Table({"id": table["id"], "p_member": np.ones(N), "p_outlier": np.zeros(N), "used": np.ones(N, bool)})
     for name in GAIA:
         stars[name], stars[f"{name}_error"] = table[name], table[f"{name}_error"]
-    iso = GRID.isochrone(values["log_age"], values["mh"])
+    iso = grid.isochrone(values["log_age"], values["mh"])
     dust = iso.extinction(values["a_v"])
     seen = np.stack([iso.magnitudes[band] + dust[band] + values["dist_mod"] for band in GAIA], axis=1)
     return FitResult(
@@ -108,6 +109,40 @@ def test_a_large_catalogue_is_judged_by_a_part_of_its_stars(table, monkeypatch):
     assert sum(checks["luminosity"].expected) == pytest.approx(120, abs=6)
     assert quality_of(list(checks.values())) == "good"
     assert told == pytest.approx(np.arange(200) / 2.0)
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_catalogue_with_gaps_is_compared_with_replicas_that_have_them(table, copied, monkeypatch):
+    """Three stars of ten lack a band of the diagram; negative control: replicas without gaps have too many stars."""
+    gappy = table.copy()
+    gappy["Gaia_BP"] = np.where(np.random.default_rng(5).random(N) < 0.3, np.nan, gappy["Gaia_BP"])
+    if not copied:
+        monkeypatch.setattr("clusterbayes.results.checks._with_gaps", lambda points, catalogue, rng: points)
+    p, quality = found(gappy)
+    assert (quality == "good") == copied
+    assert (p["luminosity"] < 0.01) != copied
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_clump_without_stars_is_found(there):
+    """Core helium burning stars may be missing because they are too bright for the camera; control: they are there."""
+    grid, old = IsochroneGrid.load("parsec", bands=GAIA), TRUTH | {"log_age": 9.2, "mh": 0.0, "a_v": 0.0}
+    stars = simulate_cluster(**old, n_members=2 * N, n_field=0, bands=GAIA, mag_limit="Gaia_G=14.5", seed=6).table
+    giants = stars["Gaia_BP"] - stars["Gaia_RP"] > 1.0
+    assert giants.sum() > 20
+    table = stars[:N] if there else stars[~giants][:N]
+    fit = fitted(table, grid=grid, **old)
+    fit.mag_limits = ("Gaia_G", -np.inf, 14.5)
+    checks = {check.name: check.p for check in check_fit(fit, grid, n_replicas=600, seed=2)}
+    assert (checks["red_clump"] > 0.05) == there
+
+
+def test_a_check_without_numbers_is_left_out(table):
+    """Stars that all lie far off the sequence have no colours to compare; they do not count as a check that holds."""
+    off = table.copy()
+    off["Gaia_BP"] = off["Gaia_BP"] + 1.5
+    assert "colour" not in found(off)[0]
+    assert "colour" in found(table)[0]
 
 
 def test_fits_that_ignore_counts_are_checked_by_shape_alone(table):

@@ -225,7 +225,7 @@ def ppc(
         str | None,
         typer.Option(metavar="NAME|FILE", help="The isochrones of the fit, if they have moved.", show_default=False),
     ] = None,
-    replicas: Annotated[int, typer.Option(min=100, metavar="N", help="Simulated catalogues.")] = 600,
+    replicas: Annotated[int, typer.Option(min=500, metavar="N", help="Simulated catalogues.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulations.")] = 1,
     overwrite: OverwriteOption = False,
 ) -> None:

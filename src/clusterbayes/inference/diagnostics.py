@@ -2,6 +2,8 @@
 
 A walker that stays in one place for long is stuck where its proposals hardly reach. The autocorrelation time, a mean
 over walkers, does not show it, so the longest rest is judged by itself: it may take no more than a tenth of the chain.
+Nor does it show walkers that move, but each within a mode of its own: their means differ by more than means over so many
+autocorrelation times can.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ from itertools import pairwise
 import emcee
 import numpy as np
 
-__all__ = ["Convergence", "assess", "longest_rest", "split_rhat"]
+__all__ = ["Convergence", "assess", "longest_rest", "split_rhat", "tied"]
 
 RHAT_LIMIT = 1.01
 LENGTH_IN_TAU = 50.0
 LENGTH_IN_RESTS = 10.0
+TIED = 4.0  # times more than by its autocorrelation that the variance of walkers' means may be
+LENGTH_IF_TIED = 4.0  # what such a chain needs, in units of what it has: so much that it teaches a new proposal
 _STUCK = 0.1  # share of walkers that never moved from which a chain says nothing about its autocorrelation
 
 
@@ -84,6 +88,23 @@ def split_rhat(groups: np.ndarray) -> np.ndarray:
         return np.where(within > 0, np.sqrt(1.0 + between / within), 1.0)
 
 
+def tied(chain: np.ndarray, tau: np.ndarray) -> np.ndarray:
+    """Variance of the walkers' means over what it is for walkers that go everywhere, shape (n_dim,).
+
+    Parameters
+    ----------
+    chain : (n_steps, n_walkers, n_dim)
+    tau : (n_dim,)
+        Autocorrelation times [steps]. A mean over n_steps has the variance tau / n_steps of a single draw's.
+    """
+    n_steps, n_walkers, _ = chain.shape
+    if n_walkers < 2:
+        return np.zeros(chain.shape[2])
+    expected = chain.var(axis=(0, 1)) * np.minimum(tau / n_steps, 1.0)
+    between = chain.mean(axis=0).var(axis=0, ddof=1)
+    return np.divide(between, expected, out=np.zeros_like(between), where=expected > 0)
+
+
 def longest_rest(chain: np.ndarray) -> int:
     """Most steps that any walker of a chain (n_steps, n_walkers, n_dim) stayed in one place."""
     longest, here = 1, np.ones(chain.shape[1], int)
@@ -122,6 +143,11 @@ def assess(chain: np.ndarray, n_ensemble: int, target_ess: float, names: tuple[s
     if n_steps < LENGTH_IN_RESTS * rest:
         reasons.append(f"a walker stayed in one place for {rest} of {n_steps} steps, more than a tenth: it was stuck")
     length_needed = max(LENGTH_IN_TAU * tau[worst], LENGTH_IN_RESTS * rest)
+    excess = tied(chain, tau)
+    if not reasons and excess.max() > TIED:
+        name = names[int(np.argmax(excess))]
+        reasons.append(f"walkers keep to values of {name} of their own: they do not pass from mode to mode")
+        length_needed = LENGTH_IF_TIED * n_steps
     progress = min(1.0, n_steps / length_needed, ess.min() / target_ess)
     by_name = [{n: float(v) for n, v in zip(names, values, strict=True)} for values in (tau, ess, rhat)]
     return Convergence(

@@ -220,7 +220,7 @@ def fit_cluster(
         keeper: Keeper = NothingKept(started)
         if checkpoint is not None:
             provenance = provenance_of(model, chosen.photometry, seed, settings)
-            own = identity(model, provenance, chosen.control, chosen.start)
+            own = identity(model, provenance, chosen.control, chosen.start) | {"sampler": _name_of(sampler)}
             if restart:
                 discard(checkpoint)
             keeper = Checkpoint(checkpoint, own, rng, started=started)
@@ -251,6 +251,12 @@ def _display(progress: Progress | bool | None) -> Progress:
 
         return progress_for()
     return progress or QuietProgress()
+
+
+def _name_of(sampler: Sampler) -> str:
+    """Return where a sampler is defined: a checkpoint holds the chain of one."""
+    made = sampler if hasattr(sampler, "__qualname__") else type(sampler)
+    return f"{made.__module__}.{made.__qualname__}"
 
 
 def _to_go_on(checkpoint: str | Path | None) -> str | None:

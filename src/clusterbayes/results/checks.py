@@ -41,6 +41,7 @@ _FAIR, _GOOD = 0.01, 0.05  # of the smallest p-value times the number of checks
 _FEWEST, _MOST = 20, 3000  # stars
 _MORE = 4  # times more members are drawn than are missing
 _MOST_ROUNDS = 40
+_NEIGHBOURS = 10  # stars of the catalogue, brighter and fainter, that gaps of a simulated star may be taken from
 _RIDGE = (0.25, 0.95)  # mag above the single stars of the same colour: where pairs of like stars lie
 _CLUMP = (0.15, 0.4)  # half height and width about core helium burning stars: colour, magnitude [mag]
 _HELIUM, _MAIN_SEQUENCE = 4, 0  # phases
@@ -184,7 +185,7 @@ def check_fit(
     grid : IsochroneGrid
         The one of the fit, with its bands.
     n_replicas : int
-        p-values are no finer than 1/(n_replicas + 1).
+        p-values are no finer than 1/(n_replicas + 1); with fewer than 500 no fit can be called poor.
     seed : int
         Of the replicas, and of the 3,000 stars by which a larger catalogue is judged.
     tell : callable, optional
@@ -193,7 +194,7 @@ def check_fit(
     Returns
     -------
     list of Check
-        Those that apply: a cluster without core helium burning stars in the limits has no clump to check, and fits
+        Those that apply: isochrones without core helium burning stars in the limits have no clump to check, and fits
         that ignore counts, or have a completeness or limits in other bands, have only shapes. Empty if the fit did not
         converge or fewer than 20 stars were used.
 
@@ -235,7 +236,8 @@ def check_fit(
         observed = statistic(scene, points)
         if observed.size:
             again = np.array([statistic(scene, replica) for replica in replicas])
-            checks.append(_compared(name, (title, about), observed, again, places(scene)))
+            if np.isfinite([observed, *again]).all(axis=0).any():  # else there is nothing to compare
+                checks.append(_compared(name, (title, about), observed, again, places(scene)))
     return checks
 
 
@@ -313,7 +315,19 @@ def _members(
             points = points + shared[:, None] * [observable.is_magnitude for observable in observables]
         inside = (points[:, catalogue.primary] >= bright) & (points[:, catalogue.primary] <= faint)
         found.append(points[inside])
-    return np.concatenate(found)[:n]
+    return _with_gaps(np.concatenate(found)[:n], catalogue, rng)
+
+
+def _with_gaps(points: np.ndarray, catalogue: _Catalogue, rng: np.random.Generator) -> np.ndarray:
+    """Leave out of each star (n, n_obs) what a star of the catalogue lacks that is about as bright."""
+    missing = np.isnan(catalogue.values)
+    if not missing.any():
+        return points
+    order = np.argsort(catalogue.values[:, catalogue.primary], kind="stable")
+    place = np.searchsorted(catalogue.values[order, catalogue.primary], points[:, catalogue.primary])
+    place += rng.integers(-_NEIGHBOURS, _NEIGHBOURS, endpoint=True, size=len(points))
+    like = order[np.clip(place, 0, len(order) - 1)]
+    return np.where(missing[like], np.nan, points)
 
 
 def _scene(result: FitResult, points: np.ndarray, project: Callable[[np.ndarray], np.ndarray]) -> _Scene:
@@ -326,12 +340,12 @@ def _scene(result: FitResult, points: np.ndarray, project: Callable[[np.ndarray]
     main = line[np.asarray(best.phase) == _MAIN_SEQUENCE]
     top = int(np.argmin(main[:, 0])) if len(main) else 0  # from the turn-off down, colour and magnitude go together
     clump = line[np.asarray(best.phase) == _HELIUM]
-    bright, faint = points[:, 1].min() - 0.2, points[:, 1].max() + 0.2
+    bright = (result.mag_limits or ("", -np.inf, np.inf))[1]  # stars that are all missing are a fault to be found
     return _Scene(
         magnitude=np.linspace(low[1], high[1], n_bins + 1),
         colour=np.linspace(low[0], high[0], n_bins + 1),
         sequence=main[: top + 1],
-        clump=clump[(clump[:, 1] >= bright) & (clump[:, 1] <= faint)],
+        clump=clump[(clump[:, 1] >= bright) & (clump[:, 1] <= points[:, 1].max() + 0.2)],
     )
 
 

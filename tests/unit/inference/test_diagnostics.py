@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusterbayes.inference.diagnostics import assess, longest_rest, split_rhat
+from clusterbayes.inference.diagnostics import assess, longest_rest, split_rhat, tied
 
 NAMES = ("log_age", "mh")
 
@@ -123,3 +123,29 @@ def test_rhat_of_equal_groups():
     assert split_rhat(groups) == pytest.approx(1.0, abs=1e-3)
     shifted = groups + np.array([0.0, 0.0, 0.2, 0.2])[:, None, None]
     assert split_rhat(shifted) == pytest.approx(np.sqrt(1 + 0.04 / 3), abs=2e-3)
+
+
+@pytest.mark.parametrize("n_tied", [0, 1, 6])
+def test_walkers_that_go_everywhere_differ_as_their_autocorrelation_says():
+    chain = autoregressive(0.8, n_walkers=400)
+    assert tied(chain, np.array([9.0])) == pytest.approx(1.0, abs=4 * np.sqrt(2 / 400))
+    assert tied(chain[:, :1], np.array([9.0])) == 0.0  # of one walker nothing can be said
+
+
+def test_walkers_that_keep_to_their_modes_are_found(n_tied):
+    """Some walkers of each ensemble stay in one of two modes; control: all go from one to the other.
+
+    Ensembles agree, and draws within a mode are independent: nothing else shows it.
+    """
+    rng = np.random.default_rng(7)
+    mode = rng.integers(0, 2, size=(400, 24))
+    for first in (0, 12):
+        mode[:, first : first + n_tied] = np.arange(n_tied) % 2 if n_tied > 1 else 1
+    chain = rng.normal(size=(400, 24, 2))
+    chain[:, :, 1] += 8.0 * mode
+    verdict = assess(chain, 2, 1000, NAMES)
+    assert verdict.converged == (n_tied == 0)
+    assert verdict.reasons == ([] if n_tied == 0 else [verdict.reasons[0]])
+    if n_tied:
+        assert "of mh of their own" in verdict.reasons[0]
+        assert verdict.length_needed > 3 * 400
