@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 from unit.inference.toys import GaussianModel, correlated
 from unit.model.mocks import TRUTH, make_model, mock_table
 
+from clusterbayes.errors import FitCancelled
+from clusterbayes.heartbeat import beating
 from clusterbayes.inference import search
 from clusterbayes.inference.field import FieldLearner
 from clusterbayes.inference.search import Mode, climb, curvature, find_modes, normal_posterior, scan
@@ -129,6 +133,29 @@ class TestMock:
         _, unscattered = find_modes(model, FieldLearner(model, None, 1), n_start=4, n_keep=2)
         assert len(modes) > len(unscattered)
         assert np.ptp(ages) > 0.02
+
+    @pytest.mark.parametrize("n_threads", [1, 2])
+    def test_a_cancelled_search_waits_for_no_climb(self, mock, monkeypatch, n_threads):
+        """Climbs that go on for ten seconds are broken off by a wish that comes once the first has begun."""
+        _, model, learner = mock
+        begun, ended = threading.Event(), []
+
+        def long_climb(*args, **options):
+            begun.set()
+            limit = time.monotonic() + 10.0
+            while time.monotonic() < limit:
+                result = climb(*args, **options)
+            ended.append(1)
+            return result
+
+        def listener():
+            if begun.is_set():
+                raise FitCancelled("enough", "search")
+
+        monkeypatch.setattr(search, "climb", long_climb)
+        with pytest.raises(FitCancelled), beating(listener):
+            find_modes(model.with_threads(n_threads), learner)
+        assert ended == []
 
     @pytest.mark.parametrize("seed", [6, 7])
     def test_scan_sees_parallaxes_that_fall_between_its_steps(self, seed, monkeypatch):
