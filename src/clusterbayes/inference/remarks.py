@@ -1,7 +1,8 @@
 """What a reader must know about a posterior beside its numbers.
 
-Some parameters are only what the prior said, some pile up at the end of the grid, where the numbers say as much about
-the grid as about the cluster, and some posteriors have several modes. None of this is an error; all of it is said.
+Some parameters are only what the prior said, some pile up at the end of the grid or of their prior, where the numbers
+say as much about that end as about the cluster, and some posteriors have several modes. None of this is an error; all
+of it is said.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ __all__ = ["at_bounds", "mode_table", "prior_dominated", "remarks"]
 
 _AS_WIDE = 0.9  # of the prior's spread, from which a posterior is no more than the prior
 _PILED = 0.2  # see `at_bounds`
-_BOUNDED = {"log_age": "the grid", "mh": "the grid", "dist_mod": "the prior", "a_v": "the prior"}
-_IN_TABLE = ("log_age", "mh", "dist_mod", "a_v")
+_MAIN = ("log_age", "mh", "dist_mod", "a_v")  # watched at bounds, and listed for each mode
 
 
 def prior_dominated(z: np.ndarray, names: Sequence[str]) -> list[str]:
@@ -47,11 +47,11 @@ def at_bounds(theta: np.ndarray, names: Sequence[str], priors: Mapping[str, Prio
     theta : (n_draw, n_dim)
     names : sequence of str
     priors : mapping of str to Prior
-        Their `low` and `high` are the bounds: those of the grid for age and metallicity.
+        Their `low` and `high` are the bounds: for age and metallicity those of the grid, unless the prior is narrower.
     """
     found = {}
     for name, column in zip(names, theta.T, strict=True):
-        if name not in _BOUNDED:
+        if name not in _MAIN:
             continue
         low, median, high = np.percentile(column, [5.0, 50.0, 95.0])
         for bound, outer in ((priors[name].low, low), (priors[name].high, high)):
@@ -83,17 +83,30 @@ def mode_table(modes: Sequence[Mode], z: np.ndarray, parameters: ParameterSet) -
     rows = []
     for k, mode in enumerate(modes):
         values = parameters.unpack(parameters.from_normal(mode.z[None, :]))
-        row = {name: float(values[name][0]) for name in _IN_TABLE}
+        row = {name: float(values[name][0]) for name in _MAIN}
         rows.append(row | {"log_prob": mode.log_prob, "share": float((nearest == k).mean())})
     return rows
 
 
-def remarks(dominated: Sequence[str], bounded: Mapping[str, float], modes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Put into words what `prior_dominated`, `at_bounds` and `mode_table` found."""
-    said = [
-        f"{name} piles up at {bound:g}, the end of {_BOUNDED[name]}: the data may ask for values beyond"
-        for name, bound in bounded.items()
-    ]
+def remarks(
+    dominated: Sequence[str],
+    bounded: Mapping[str, float],
+    modes: Sequence[Mapping[str, Any]],
+    ends: Mapping[str, tuple[float, float]],
+) -> list[str]:
+    """Put into words what `prior_dominated`, `at_bounds` and `mode_table` found.
+
+    Parameters
+    ----------
+    dominated, bounded, modes
+        What these functions returned.
+    ends : mapping of str to (float, float)
+        Where the grid ends, by parameter. Any other bound is one of the parameter's prior.
+    """
+    said = []
+    for name, bound in bounded.items():
+        whose = "the grid" if bound in ends.get(name, ()) else "its prior"
+        said.append(f"{name} piles up at {bound:g}, the end of {whose}: the data may ask for values beyond")
     if dominated:
         said.append(f"the data say nothing about {', '.join(dominated)}: the posterior is as wide as the prior")
     if sum(mode["share"] > 0.05 for mode in modes) > 1:

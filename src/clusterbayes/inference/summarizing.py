@@ -63,7 +63,8 @@ def summarize(
         "prior_dominated": dominated, "at_bounds": bounded, "modes": table,
         "binning": None if binning is None else asdict(binning),
     }  # fmt: skip
-    photometry = chosen.photometry
+    photometry, grid = chosen.photometry, model.grid
+    ends = {name: (float(nodes[0]), float(nodes[-1])) for name, nodes in (("log_age", grid.log_age), ("mh", grid.mh))}
     counts = {"input": photometry.n_input, "used": photometry.n_star, "dropped": dict(photometry.dropped)}
     return FitResult(
         chain=theta.reshape(n_steps, n_walkers, n_dim),
@@ -83,7 +84,7 @@ def summarize(
         diagnostics=diagnostics,
         counts=counts,
         provenance=provenance_of(model, photometry, seed, settings),
-        notes=[*chosen.notes, *remarks(dominated, bounded, table), *([] if binning is None else [str(binning)])],
+        notes=[*chosen.notes, *remarks(dominated, bounded, table, ends), *([] if binning is None else [str(binning)])],
     )
 
 

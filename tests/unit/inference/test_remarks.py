@@ -7,13 +7,14 @@ import pytest
 
 from clusterbayes.inference.remarks import at_bounds, mode_table, prior_dominated, remarks
 from clusterbayes.inference.search import Mode
-from clusterbayes.model.parameters import ParameterSet
+from clusterbayes.model.parameters import ParameterSet, default_priors
 from clusterbayes.model.priors import parse_prior
 
 PRIORS = {
     "log_age": parse_prior("uniform(6, 10.2)"), "mh": parse_prior("normal(0, 0.3)"),
     "dist_mod": parse_prior("uniform(0, 20)"), "a_v": parse_prior("uniform(0, 6)"),
 }  # fmt: skip
+ENDS = {"log_age": (6.0, 10.2), "mh": (-2.0, 0.5)}
 
 
 def test_a_posterior_as_wide_as_its_prior_is_named():
@@ -57,8 +58,33 @@ def test_modes_share_the_draws():
 
 def test_everything_is_said():
     modes = [{"log_age": 8.0, "mh": 0.1, "share": 0.6}, {"log_age": 9.0, "mh": -0.3, "share": 0.4}]
-    said = remarks(["alpha_1"], {"a_v": 0.0}, modes)
+    said = remarks(["alpha_1"], {"a_v": 0.0}, modes, ENDS)
     assert [any(word in text for text in said) for word in ("a_v piles up at 0", "alpha_1", "40% at log_age 9.00")] == [
         True
     ] * 3
-    assert remarks([], {}, modes[:1]) == []
+    assert remarks([], {}, modes[:1], ENDS) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "whose"),
+    [
+        ("log_age", 10.2, "the grid"), ("mh", -2.0, "the grid"), ("log_age", 9.0, "its prior"),
+        ("mh", 0.1, "its prior"), ("dist_mod", 20.0, "its prior"), ("a_v", 0.0, "its prior"),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_prior_is_not_called_that_of_the_grid(name, bound, whose):
+    (said,) = remarks([], {name: bound}, [], ENDS)
+    assert said.startswith(f"{name} piles up at {bound:g}, the end of {whose}:")
+
+
+@pytest.mark.parametrize(
+    ("prior", "whose"), [("uniform(8, 9)", "its prior"), ("uniform(8, 12)", "the grid"), (None, "the grid")]
+)
+def test_a_prior_is_cut_at_the_grid_whose_end_it_then_has(prior, whose):
+    """The bound of a prior that reaches beyond the grid is exactly the grid's end."""
+    default, held = default_priors(log_age_range=ENDS["log_age"], mh_range=ENDS["mh"], bands=("Gaia_G",))
+    priors = ParameterSet.build(default, held, user_priors={} if prior is None else {"log_age": prior}).priors
+    bound = priors["log_age"].high
+    draws = bound - np.random.default_rng(5).exponential(0.05, size=(4000, 1))
+    (said,) = remarks([], at_bounds(draws, ["log_age"], priors), [], ENDS)
+    assert f"at {bound:g}, the end of {whose}" in said
