@@ -14,6 +14,7 @@ from clusterbayes.batch.jobs import Job
 from clusterbayes.batch.work import Task
 from clusterbayes.errors import GridError, InputError, SettingsError
 from clusterbayes.inference.fit import fit_cluster
+from clusterbayes.inference.verdict import said_by_caller
 from clusterbayes.photometry import Photometry
 from clusterbayes.photometry.limits import stated_limit
 from clusterbayes.records import write_outputs
@@ -86,7 +87,8 @@ def fit_and_write(task: Task, folder: Path, cancel: Callable[[], bool]) -> dict[
     if photometry.checksum != task.identity["table"]:
         raise InputError("the table changed while the batch was running", str(task.job.table), remedy="run it again")
     arguments = {**fitting, "seed": task.seed, "checkpoint": task.checkpoint, "cancel": cancel}
-    result = fit_cluster(photometry, control=control, **arguments)
+    with said_by_caller():  # as the quality of the row
+        result = fit_cluster(photometry, control=control, **arguments)
     grid = result.provenance["grid"]
     if grid["file_digest"] != task.identity["grid"]["digest"]:
         raise GridError("this worker has another grid of that name", grid["name"], remedy="give all the same file")

@@ -52,6 +52,7 @@ def demo(
     from clusterbayes.cli.show import comparison_table, count_inside, print_report, warn_if_not_converged
     from clusterbayes.inference.fit import fit_cluster
     from clusterbayes.inference.sampler import SamplingOptions
+    from clusterbayes.inference.verdict import said_by_caller
     from clusterbayes.model.simulate import simulate_cluster
     from clusterbayes.photometry import Photometry
     from clusterbayes.records import write_outputs
@@ -68,7 +69,8 @@ def demo(
     console = error_console()
     progress = progress_for(quiet, console)
     try:
-        result = fit_cluster(photometry, model_error="none", seed=seed, sampling=options, progress=progress)
+        with said_by_caller():
+            result = fit_cluster(photometry, model_error="none", seed=seed, sampling=options, progress=progress)
     finally:
         progress.close()
     checks = checks_of_fit(result)

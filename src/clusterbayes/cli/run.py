@@ -80,18 +80,20 @@ class Request:
         """Fit, or go on from the checkpoint unless the fit is to begin anew."""
         from clusterbayes.inference.fit import fit_cluster
         from clusterbayes.inference.sampler import SamplingOptions
+        from clusterbayes.inference.verdict import said_by_caller
 
         options = SamplingOptions(**self.sampling)
-        return fit_cluster(
-            photometry,
-            control=self._control(photometry),
-            sampling=options,
-            progress=progress,
-            cancel=stop.wanted,
-            checkpoint=checkpoint,
-            restart=restart,
-            **self.options(photometry),
-        )
+        with said_by_caller():
+            return fit_cluster(
+                photometry,
+                control=self._control(photometry),
+                sampling=options,
+                progress=progress,
+                cancel=stop.wanted,
+                checkpoint=checkpoint,
+                restart=restart,
+                **self.options(photometry),
+            )
 
     def checks(self, result: FitResult, progress: Progress) -> dict[str, Any]:
         """Compare the catalogue with those that the fit predicts."""

@@ -38,6 +38,7 @@ from clusterbayes.inference.sampler import Sampler, SamplingOptions, sample
 from clusterbayes.inference.search import Mode, find_modes, normal_posterior
 from clusterbayes.inference.selecting import described, select
 from clusterbayes.inference.summarizing import provenance_of, summarize
+from clusterbayes.inference.verdict import warn_unless_converged
 from clusterbayes.inference.watch import Watch
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.isochrones.extinction import check_extinction_law
@@ -159,6 +160,7 @@ def fit_cluster(
     Returns
     -------
     FitResult
+        Of a fit that did not converge, a warning in the log says why; `FitResult.converged` is False.
 
     Raises
     ------
@@ -242,7 +244,9 @@ def fit_cluster(
             keeper.save()
             watch.stage("diagnose")
             watch.stage("summarize")
-            return summarize(model, modes, chain, chosen, seed, settings, keeper)
+            result = summarize(model, modes, chain, chosen, seed, settings, keeper)
+    warn_unless_converged(result)
+    return result
 
 
 def _display(progress: Progress | bool | None) -> Progress:

@@ -201,6 +201,7 @@ def _done(outcomes: Outcomes, entry: Entry) -> bool:
 def _fit_one(task: _Task) -> str:
     """Fit one catalogue and keep what came out, an error included."""
     from clusterbayes.inference.checkpoint import discard
+    from clusterbayes.inference.verdict import said_by_caller
     from clusterbayes.records import write_outputs
 
     entry, outcomes = task.entry, Outcomes(task.out, task.settings)
@@ -208,7 +209,8 @@ def _fit_one(task: _Task) -> str:
     checkpoint = folder.with_name(f"{entry.file}.checkpoint.h5")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
-        result = _fit_or_begin_anew(task, checkpoint)
+        with said_by_caller():
+            result = _fit_or_begin_anew(task, checkpoint)
     except ClusterBayesError as error:
         outcomes.keep(entry.file, {"file": entry.file, "error": f"{type(error).__name__}: {error}"})
         return f"{entry.file}: failed: {error}"

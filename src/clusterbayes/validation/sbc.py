@@ -20,6 +20,7 @@ from clusterbayes import __version__
 from clusterbayes.errors import ClusterBayesError, FitError
 from clusterbayes.inference.fit import fit_cluster
 from clusterbayes.inference.sampler import SamplingOptions
+from clusterbayes.inference.verdict import said_by_caller
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.isochrones.certified import certified_floor
 from clusterbayes.model.details import Details
@@ -143,7 +144,8 @@ def _one(task: tuple[Experiment, Path, dict[str, Any], int]) -> str:
     experiment, out, settings, number = task
     outcome: dict[str, Any] = {"number": number}
     try:
-        _carry_out(experiment, number, outcome)
+        with said_by_caller():
+            _carry_out(experiment, number, outcome)
     except ClusterBayesError as error:
         outcome["error"] = f"{type(error).__name__}: {error}"
     Outcomes(out, settings).keep(_name(number), outcome)

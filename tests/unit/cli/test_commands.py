@@ -13,6 +13,7 @@ from astropy.table import Table
 from unit.results.synthetic import TRUTH, make_result
 
 from clusterbayes.errors import FitCancelled, FitError
+from clusterbayes.inference.verdict import warn_unless_converged
 from clusterbayes.model.simulate import SimulatedCluster
 
 ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png", "report.html"}
@@ -329,14 +330,20 @@ def test_the_chain_is_kept_on_request(run, catalogue, calls, no_plots, tmp_path)
     assert names(tmp_path / "out") == ALL  # one folder tells of one fit
 
 
-def test_an_unconverged_fit_is_marked(run, catalogue, tmp_path, monkeypatch):
+def test_an_unconverged_fit_is_marked(run, catalogue, tmp_path, monkeypatch, caplog):
     made = make_result(n_member=30, n_field=10, converged=False)
-    monkeypatch.setattr("clusterbayes.inference.fit.fit_cluster", lambda *args, **options: made)
-    for quiet in ([], ["--quiet"]):
-        code, _, err = run("fit", catalogue, "--out", tmp_path / "out", "--overwrite", *quiet)
+
+    def fit_cluster(*args, **options):
+        warn_unless_converged(made)  # as the library does
+        return made
+
+    monkeypatch.setattr("clusterbayes.inference.fit.fit_cluster", fit_cluster)
+    for words in (["fit", catalogue], ["fit", catalogue, "--quiet"], ["demo"], ["demo", "--quiet"]):
+        code, _, err = run(*words, "--out", tmp_path / "out", "--overwrite")
         assert code == 0
-        assert "Not converged" in err
-        assert "50 are wanted" in err
+        assert err.count("Not converged") == 1
+        assert err.count("50 are wanted") == 1
+        assert caplog.records == []  # the log would say the same again
 
 
 # --- simulate, demo --------------------------------------------------------------------------------------------------
