@@ -90,6 +90,7 @@ def export(
 
     [cyan]clusterbayes export mycluster --what summary --out row.csv[/]
     """
+    from clusterbayes.cli.show import warn_if_not_converged
     from clusterbayes.results import FitResult
     from clusterbayes.results.export import check_output_file, write_table
     from clusterbayes.results.sharing import shared_table
@@ -102,6 +103,7 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     write_table(made, out, kind)
     error_console(quiet).print(f"{table}: {counted(len(made), 'row')} in {out}", markup=False, soft_wrap=True)
+    warn_if_not_converged(error_console(), fit)
 
 
 def _cluster_name(result: Path) -> str:
@@ -133,7 +135,7 @@ def derive(
     fit = FitResult.load(result)
     found = derive_quantities(fit, _options(center, mass_limits, column_map))
     if as_json:
-        typer.echo(json_text(found.document()), nl=False)
+        typer.echo(json_text({"converged": fit.converged, **found.document()}), nl=False)
     else:
         console = output_console()
         console.print(derived_table(found))

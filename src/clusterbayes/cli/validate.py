@@ -250,7 +250,7 @@ def ppc(
     output_console().print(f"{quality}: {QUALITY[quality]}", soft_wrap=True)
     warn_if_not_converged(error_console(), result)
     if out is not None:
-        write_json(checks_document(checks), out)
+        write_json({"converged": result.converged, **checks_document(checks)}, out)
 
 
 @validate_app.command("average", no_args_is_help=True)

@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import ascii as ascii_io
@@ -27,8 +27,11 @@ from clusterbayes.results.tables import plain
 from clusterbayes.results.ucd import descriptors
 from clusterbayes.writing import begun, replacing, write_text
 
+if TYPE_CHECKING:
+    from astropy.io.votable.tree import VOTableFile
+
 __all__ = [
-    "CHAIN_FILE", "CHECKS_FILE", "EXTRA_FILES",
+    "CHAIN_FILE", "CHECKS_FILE", "CONVERGED", "EXTRA_FILES",
     "FILES", "MEMBER_THRESHOLD", "check_output_file", "check_output_folder", "checkpoint_place",
     "json_text", "sources_table", "write_all", "write_emcee_chain", "write_json", "write_sources", "write_summary",
     "write_table", "write_text",
@@ -50,6 +53,9 @@ FILES: dict[str, tuple[str, str]] = {
 }
 
 CHAIN_FILE, CHECKS_FILE = "chain.h5", "checks.json"
+
+#: Key of a table's metadata that says whether the fit converged.
+CONVERGED = "converged"
 #: Files that are there on request only, with what they are.
 EXTRA_FILES: dict[str, tuple[str, str]] = {
     CHAIN_FILE: ("application/x-hdf5", "the chain in emcee's layout"),
@@ -232,7 +238,7 @@ def write_all(
         if keep_chain:
             write_emcee_chain(result, staging / CHAIN_FILE)
         if checks is not None:
-            write_json(checks, staging / CHECKS_FILE)
+            write_json({"converged": result.converged, **checks}, staging / CHECKS_FILE)
         _write_pictures(result, staging, title, checks)
         for name, document in (documents or {}).items():
             write_json(document, staging / name)
@@ -259,7 +265,8 @@ def write_emcee_chain(result: FitResult, path: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     result : FitResult
-        The fit; its chain goes to the group ``mcmc``, whose attribute ``names`` names the parameters.
+        The fit; its chain goes to the group ``mcmc``, whose attribute ``names`` names the parameters, and whose
+        attribute ``converged`` says whether the fit did.
     path : path-like
         The file, replaced if it exists.
     """
@@ -272,6 +279,7 @@ def write_emcee_chain(result: FitResult, path: str | os.PathLike[str]) -> Path:
         group = file.create_group("mcmc")
         write_chain(group, result.chain, result.log_prob, accepted)
         group.attrs["names"] = list(result.names)
+        group.attrs["converged"] = result.converged
 
     replace_whole(Path(path), write)
     return Path(path)
@@ -314,9 +322,10 @@ def sources_table(result: FitResult) -> Table:
     -------
     astropy.table.Table, n_input rows
         `result.stars` with a column ``member`` after ``p_member``; an input column of that name becomes
-        ``member_input``.
+        ``member_input``. Its metadata say whether the fit ``converged``.
     """
     table = result.stars.copy()
+    table.meta[CONVERGED] = result.converged
     if "member" in table.colnames:
         table.rename_column("member", "member_input")
     with np.errstate(invalid="ignore"):
@@ -348,7 +357,8 @@ def write_table(table: Table, path: str | os.PathLike[str], kind: str | None = N
         The table.
     path : path-like
         The file, replaced if it exists; its ending says the format: .ecsv, .csv, .fits (which holds plain ASCII:
-        other letters are escaped) or .vot.
+        other letters are escaped) or .vot. Of the table's metadata, .fits and .vot hold `CONVERGED` only, and .csv
+        nothing.
     kind : str, optional
         astropy's name of the format, whatever the ending.
 
@@ -365,13 +375,33 @@ def write_table(table: Table, path: str | os.PathLike[str], kind: str | None = N
     target = Path(path)
     kind = kind or table_format(target)
     with replacing(target) as partial:
-        (_ascii_table(table) if kind == "fits" else table).write(partial, format=kind, **_WRITING.get(kind, {}))
+        if kind == "votable":
+            _votable(table).to_xml(str(partial))
+        else:
+            (_ascii_table(table) if kind == "fits" else table).write(partial, format=kind, **_WRITING.get(kind, {}))
     return target
 
 
+def _votable(table: Table) -> VOTableFile:
+    """Return a table for a VOTable, with the verdict on the fit as a parameter."""
+    from astropy.io.votable import from_table
+    from astropy.io.votable.tree import Param
+
+    file = from_table(table)
+    for name, value in _verdict(table).items():
+        verdict = Param(file, name=name, datatype="boolean", value=value, ucd="meta.code.status")
+        file.get_first_table().params.append(verdict)
+    return file
+
+
+def _verdict(table: Table) -> dict[str, bool]:
+    """Return what a table's metadata say of the fit that it is from; nothing for other tables."""
+    return {CONVERGED: table.meta[CONVERGED]} if isinstance(table.meta.get(CONVERGED), bool) else {}
+
+
 def _ascii_table(table: Table) -> Table:
-    """Copy a table, with letters that FITS does not know escaped."""
-    copy = Table(table, meta={})
+    """Copy a table, with letters that FITS does not know escaped, and of its metadata the verdict on the fit only."""
+    copy = Table(table, meta={f"HIERARCH {name}": value for name, value in _verdict(table).items()})
     for name in copy.colnames:
         if copy[name].dtype.kind == "U":
             escaped = np.strings.encode(np.ma.getdata(copy[name].data), "ascii", "backslashreplace").astype(str)

@@ -33,7 +33,8 @@ def to_arviz(result: FitResult, *, thin: int | None = None) -> Any:
     -------
     arviz.InferenceData or xarray.DataTree
         Whichever the installed ArviZ works with. The group `posterior` has every sampled parameter with dimensions
-        (chain, draw) and its unit as the attribute `units`; `sample_stats` has `lp`, the log posterior density.
+        (chain, draw) and its unit as the attribute `units`; `sample_stats` has `lp`, the log posterior density. The
+        attribute `converged` of `posterior` and of the whole is 1 or 0 (netCDF knows no truth values).
 
     Raises
     ------
@@ -59,10 +60,17 @@ def to_arviz(result: FitResult, *, thin: int | None = None) -> Any:
         kept = values[::-1][::thin][::-1]
         return ("chain", "draw"), np.concatenate(np.split(kept[None], n_chain, axis=2)).reshape(n_chain, -1)
 
+    verdict = {"converged": int(result.converged)}
     posterior = xarray.Dataset(
-        {name: (*by_chain(result.chain[:, :, i]), {"units": result.units[name]}) for i, name in enumerate(result.names)}
+        {
+            name: (*by_chain(result.chain[:, :, i]), {"units": result.units[name]})
+            for i, name in enumerate(result.names)
+        },
+        attrs=verdict,
     )
     stats = xarray.Dataset({"lp": by_chain(result.log_prob)})
     if hasattr(arviz, "InferenceData"):
-        return arviz.InferenceData(posterior=posterior, sample_stats=stats)
-    return xarray.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
+        return arviz.InferenceData(posterior=posterior, sample_stats=stats, attrs=verdict)
+    tree = xarray.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
+    tree.attrs.update(verdict)
+    return tree

@@ -22,7 +22,7 @@ from clusterbayes.photometry.layouts import SOURCES, layout_of
 from clusterbayes.photometry.sky import positions
 from clusterbayes.results.census import hr_table, luminosity_function, mass_function_table
 from clusterbayes.results.derived import Derived, DerivedOptions, derive
-from clusterbayes.results.export import MEMBER_THRESHOLD, sources_table
+from clusterbayes.results.export import CONVERGED, MEMBER_THRESHOLD, sources_table
 from clusterbayes.results.result import FitResult
 from clusterbayes.results.ucd import shared_descriptors
 
@@ -183,6 +183,11 @@ def shared_table(result: FitResult, what: str, *, name: str = "", options: Deriv
     options : DerivedOptions, optional
         How quantities are derived.
 
+    Returns
+    -------
+    Table
+        Its metadata say whether the fit ``converged``; the summary has a column for that, so that rows can be stacked.
+
     Raises
     ------
     SettingsError
@@ -200,6 +205,8 @@ def shared_table(result: FitResult, what: str, *, name: str = "", options: Deriv
     if what not in makers:
         raise SettingsError.unknown("table", what, SHARED)
     table = makers[what]()
+    if what != "summary":
+        table.meta[CONVERGED] = result.converged
     for column, words in shared_descriptors(what, table.colnames, result.observables).items():
         table[column].meta["ucd"] = words
     return table

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from astropy.io.votable import validate
 from astropy.table import Table
@@ -84,3 +86,15 @@ def test_derive_prints_quantities_and_how_they_were_made(run, folder):
     assert code == 0
     for text in ("distance", "total_mass", "half_number_radius_pc", "dynamical_mass", "9.75 sigma^2 r / G", "as given"):
         assert text in out
+
+
+@pytest.mark.parametrize("converged", [True, False])
+def test_what_is_exported_and_derived_says_whether_the_fit_converged(run, tmp_path, converged):
+    result = made()
+    result.diagnostics |= {"converged": converged, "reasons": [] if converged else ["too few steps"]}
+    place = result.save(tmp_path / "fit")
+    code, out, err = run("derive", place, "--json")
+    assert (code, json.loads(out)["converged"]) == (0, converged)
+    assert ("Not converged" in err) is not converged
+    code, _, err = run("export", place, "--out", "stars.csv", "--quiet")
+    assert code == 0 and ("Not converged" in err) is not converged

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -37,12 +39,22 @@ def fitted(folder, *, converged):
 
 
 def test_checks_have_headings_of_their_own(tmp_path):
-    done = run("validate", "ppc", fitted(tmp_path / "fit", converged=True), "--replicas", 100)
+    done = run(
+        "validate",
+        "ppc",
+        fitted(tmp_path / "fit", converged=True),
+        "--replicas",
+        100,
+        "--out",
+        tmp_path / "checks.json",
+    )
     assert done.exit_code == 0
+    assert json.loads((tmp_path / "checks.json").read_text())["converged"] is True
     assert "what a small p" in done.output and "bound" not in done.output
 
 
 def test_a_fit_that_cannot_be_checked_has_no_empty_table_and_says_why(tmp_path):
-    done = run("validate", "ppc", fitted(tmp_path / "fit", converged=False))
+    done = run("validate", "ppc", fitted(tmp_path / "fit", converged=False), "--out", tmp_path / "checks.json")
     assert done.exit_code == 0
+    assert json.loads((tmp_path / "checks.json").read_text())["converged"] is False
     assert done.output.startswith("unchecked: ") and "Not converged" in done.output

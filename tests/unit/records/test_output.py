@@ -40,7 +40,7 @@ CHECKS = {"quality": "good", "meaning": "Nothing was found.", "checks": [{"title
 def test_checks_go_into_the_folder_the_report_and_the_record(tmp_path, result):
     folder = write_outputs(result, tmp_path / "m67", checks=CHECKS)
     assert names(folder) == ALL | {"checks.json"}
-    assert json.loads((folder / "checks.json").read_text()) == CHECKS
+    assert json.loads((folder / "checks.json").read_text()) == {"converged": True, **CHECKS}
     assert "Nothing was found." in (folder / "report.html").read_text()
     links = json.loads((folder / "record.json").read_text())["result"]["artefacts"]
     assert {link["name"] for link in links} == names(folder)

@@ -144,6 +144,27 @@ def test_emcee_reads_the_chain(tmp_path):
     assert names(tmp_path) == {"chain.h5"}
 
 
+@pytest.mark.parametrize("converged", [True, False])
+def test_every_file_says_whether_the_fit_converged(tmp_path, monkeypatch, converged):
+    made = make_result(n_member=30, n_field=10, n_unused=3, converged=converged)
+    monkeypatch.setattr(export, "_write_pictures", lambda *args: None)
+    checks = {"quality": "good", "meaning": "Nothing was found.", "checks": []}
+    folder = export.write_all(made, tmp_path / "fit", keep_chain=True, checks=checks)
+    assert Table.read(folder / "sources.ecsv").meta["converged"] is converged
+    with h5py.File(folder / "chain.h5") as file:
+        assert bool(file["mcmc"].attrs["converged"]) is converged
+    assert json.loads((folder / "checks.json").read_text()) == {"converged": converged, **checks}
+    assert json.loads((folder / "summary.json").read_text())["diagnostics"]["converged"] is converged
+    assert FitResult.load(folder).converged is converged
+
+
+@pytest.mark.parametrize("ending", [".fits", ".vot"])
+def test_a_table_of_no_fit_has_no_verdict(tmp_path, ending):
+    """Whatever its maker calls by that name."""
+    export.write_table(Table({"a": [1.0]}, meta={"converged": "to the mean"}), tmp_path / f"t{ending}")
+    assert b"converged" not in (tmp_path / f"t{ending}").read_bytes().lower()
+
+
 def test_what_killed_runs_have_left_is_swept(tmp_path):
     result = make_result(n_member=30, n_field=10)
     old, young = tmp_path / ".out.0a1b2c3d", tmp_path / ".out.4e5f6071"

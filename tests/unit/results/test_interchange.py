@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 from unit.results.synthetic import make_result
@@ -38,6 +39,16 @@ def test_ensembles_are_chains_and_steps_are_thinned(result):
     np.testing.assert_array_equal(values[1], np.add(1000.0, expected))
     np.testing.assert_array_equal(tree.sample_stats["lp"][1, :3], [-6.0, -7.0, -8.0])
     assert values.attrs["units"] == "log10(yr)"
+
+
+@pytest.mark.parametrize("converged", [True, False])
+def test_the_verdict_is_an_attribute_and_survives_a_file(result, tmp_path, converged):
+    tree = to_arviz(replace(result, diagnostics=result.diagnostics | {"converged": converged}))
+    assert tree.attrs["converged"] == tree.posterior.attrs["converged"] == int(converged)
+    tree.to_netcdf(str(tmp_path / "tree.nc"), engine="h5netcdf")
+    with h5py.File(tmp_path / "tree.nc") as file:
+        for group in (file, file["posterior"]):
+            assert np.squeeze(group.attrs["converged"]) == int(converged)
 
 
 def test_corner_and_arviz_take_it(result):

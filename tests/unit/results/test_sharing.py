@@ -51,6 +51,23 @@ def test_what_is_written_is_read_back_equal_by_astropy_and_by_this_library(tmp_p
     check_equal(mine, table)
 
 
+@pytest.mark.parametrize("converged", [True, False])
+@pytest.mark.parametrize("what", SHARED)
+def test_every_table_says_whether_the_fit_converged(tmp_path, what, converged):
+    result = made()
+    result.diagnostics["converged"] = converged
+    table = shared_table(result, what, options=FEW)
+    if what == "summary":
+        assert table["converged"].tolist() == [converged]
+        assert "converged" not in table.meta  # rows of several clusters are stacked without a word about metadata
+        return
+    assert table.meta["converged"] is converged
+    for ending in (".ecsv", ".fits"):
+        assert Table.read(write_table(table, tmp_path / f"t{ending}")).meta["converged"] is converged
+    (verdict,) = parse_single_table(write_table(table, tmp_path / "t.vot")).params
+    assert (verdict.name, bool(verdict.value)) == ("converged", converged)
+
+
 @pytest.mark.parametrize("what", SHARED)
 def test_votables_are_valid(tmp_path, what):
     path = write_table(shared_table(made(), what, options=FEW), tmp_path / "t.vot")
