@@ -55,6 +55,13 @@ class Keeper(Protocol):
     def seconds(self) -> float:
         """Time spent on the fit so far, broken-off runs included [s]."""
 
+    @property
+    def sampling_seconds(self) -> float:
+        """Time spent on sampling so far, broken-off runs included [s]."""
+
+    def begin_sampling(self) -> None:
+        """Take note that sampling begins, or goes on."""
+
     def search(self) -> Search | None:
         """Return what an earlier run's search found."""
 
@@ -85,6 +92,7 @@ class NothingKept:
 
     def __init__(self, started: float | None = None) -> None:
         self._started = time.monotonic() if started is None else started
+        self._sampling: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +106,15 @@ class NothingKept:
     def seconds(self) -> float:
         """Time spent on the fit [s]."""
         return time.monotonic() - self._started
+
+    @property
+    def sampling_seconds(self) -> float:
+        """Time spent on sampling [s]."""
+        return 0.0 if self._sampling is None else time.monotonic() - self._sampling
+
+    def begin_sampling(self) -> None:
+        """Take note of the time."""
+        self._sampling = time.monotonic()
 
     def search(self) -> Search | None:
         """Return None."""
@@ -163,11 +180,12 @@ class Checkpoint:
         self._course: Course | None = None
         self._next = clock()
         self._started = self._next if started is None else started
-        self._before = 0.0
+        self._sampling: float | None = None
+        self._before = self._sampled = 0.0
         _make_room(self.path)
         self.resumed = self.path.exists()
         if self.resumed:
-            self._before = self._read()
+            self._before, self._sampled = self._read()
 
     def __enter__(self) -> Self:
         return self
@@ -182,6 +200,15 @@ class Checkpoint:
     def seconds(self) -> float:
         """Time spent on the fit so far, broken-off runs included as far as they were written [s]."""
         return self._before + self._clock() - self._started
+
+    @property
+    def sampling_seconds(self) -> float:
+        """Time spent on sampling so far, broken-off runs included as far as they were written [s]."""
+        return self._sampled + (0.0 if self._sampling is None else self._clock() - self._sampling)
+
+    def begin_sampling(self) -> None:
+        """Take note of the time."""
+        self._sampling = self._clock()
 
     def search(self) -> Search | None:
         """Return field density (n_star,) and modes, or None before they were found."""
@@ -220,7 +247,8 @@ class Checkpoint:
         self._next = now + max(_EVERY, (now - begun) / _SHARE)
 
     def _write(self, file: h5py.File) -> None:
-        file.attrs.update({"format": _FORMAT, "format_version": _FORMAT_VERSION, "seconds": self.seconds})
+        file.attrs.update({"format": _FORMAT, "format_version": _FORMAT_VERSION})
+        file.attrs.update({"seconds": self.seconds, "sampling_seconds": self.sampling_seconds})
         file.create_dataset("identity", data=json.dumps(self._identity))
         file.create_dataset("rng", data=json.dumps(self._random))
         if self._search is not None:
@@ -232,8 +260,8 @@ class Checkpoint:
         if self._course is not None:
             self._course.write(file)
 
-    def _read(self) -> float:
-        """Read all but the sampling; return the time spent [s]."""
+    def _read(self) -> tuple[float, float]:
+        """Read all but the sampling; return the time spent in all, and on sampling [s]."""
         try:
             file = h5py.File(self.path, "r")
         except OSError as error:
@@ -246,7 +274,7 @@ class Checkpoint:
                 group = file["search"]
                 columns = [group[entry.name][...] for entry in fields(Mode)]
                 self._search = group["field"][...], [Mode(*row) for row in zip(*columns, strict=True)]
-            return float(file.attrs["seconds"])
+            return float(file.attrs["seconds"]), float(file.attrs.get("sampling_seconds", 0.0))
 
 
 def replace_whole(path: Path, write: Callable[[h5py.File], None]) -> None:

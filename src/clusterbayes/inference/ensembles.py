@@ -96,7 +96,9 @@ class Ensembles:
             samplers.append(new_sampler(n_walkers, n_dim, backend))
         return cls(samplers, states)
 
-    def advance(self, until: int, after_step: Callable[[int], object], crew: Crew) -> None:
+    def advance(
+        self, until: int, after_step: Callable[[int], object], crew: Crew, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         """Step, side by side, until `until` steps have been made in all.
 
         Parameters
@@ -105,6 +107,8 @@ class Ensembles:
         after_step : callable
             Takes the number of steps made so far.
         crew : Crew
+        stop : callable
+            Asked after every step whether to end there.
         """
         missing = until - self.n_steps
         if missing <= 0:
@@ -121,6 +125,8 @@ class Ensembles:
                 tuple(sampler.backend.accepted.copy() for sampler in self._samplers),
             )
             after_step(self.n_steps)
+            if stop():
+                return
 
     @property
     def n_steps(self) -> int:

@@ -20,6 +20,7 @@ from clusterbayes.photometry import Photometry
 
 __all__ = ["differences", "digest", "identity"]
 
+_BUDGET = ("max_seconds",)  # where these end a fit, one that is given more of them goes on
 _PROVENANCE = ("grid", "seed", "priors", "fixed")
 _VERSIONS = ("numpy", "scipy", "numba", "emcee", "scikit-learn")
 
@@ -47,6 +48,7 @@ def identity(
     """
     photometry, grid = model.photometry, model.grid
     settings = dict(provenance["settings"])
+    sampling = {name: value for name, value in settings.pop("sampling").items() if name not in _BUDGET}
     return {
         "package_version": provenance["package_version"],
         "input": {"checksum": provenance["input"]["checksum"], "stars": photometry.n_star},
@@ -54,7 +56,7 @@ def identity(
             "checksum": None if control is None else control.checksum,
             "stars": 0 if control is None else control.n_star,
         },
-        **settings.pop("sampling"),
+        **sampling,
         **settings,
         **{name: provenance[name] for name in _PROVENANCE},
         "start": dict(start),

@@ -74,6 +74,7 @@ def learn(
     n_least: int = 0,
     n_most: float = np.inf,
     report: Callable[[float, str], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Population:
     """Draw, weigh and fit until the picture is good.
 
@@ -89,6 +90,8 @@ def learn(
         Draws after which no further round begins; a few rounds there are in any case.
     report : callable, optional
         Takes percent and a message.
+    stop : callable
+        Asked after every round whether to end there.
 
     Returns
     -------
@@ -104,7 +107,8 @@ def learn(
         population = _grown(population, sources, log_posterior, rng)
         if report is not None:
             report(100.0 * (done + 1) / rounds, f"shape of the posterior, {population.log_prob.size} draws")
-        if population.accepted > _GOOD and _effective(population.log_weight) > _ENOUGH * n_dim:
+        good = population.accepted > _GOOD and _effective(population.log_weight) > _ENOUGH * n_dim
+        if good or stop():
             break
         sources = ((population.picture, n_round),)
     assert population is not None  # there is a round

@@ -20,6 +20,7 @@ import numpy as np
 from emcee.backends import Backend
 
 from clusterbayes.errors import SettingsError
+from clusterbayes.inference.budget import TimeLimit
 from clusterbayes.inference.checkpoint import Keeper, NothingKept
 from clusterbayes.inference.crew import Crew
 from clusterbayes.inference.diagnostics import Convergence, assess
@@ -35,6 +36,7 @@ _FLATTEN = (1.0, 0.5)  # power of the weights that each ensemble starts from: th
 _STILL = 0.4  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
 _ACCEPTED = 0.2  # share of proposals accepted at which the proposal needs no more rounds
 _LEAST, _TOO_LONG, _ANEW = 200, 2.0, 3  # steps of a chain, missing steps in units of them, times: see `_run`
+_SHORTEST = 10  # steps of a chain that are made even if no time is left
 _TRUSTED = 0.25  # independent draws that an accepted proposal of the burn-in is taken to be worth
 LogPosterior = Callable[[np.ndarray], np.ndarray]  # (n, n_dim) to (n,)
 Report = Callable[[float, str], None]  # percent and a message
@@ -52,6 +54,10 @@ class SamplingOptions:
         do not depend on where the others are.
     max_steps : int
         Most steps of each ensemble after burn-in.
+    max_seconds : float or None
+        Most seconds for all of the sampling: weighted draws, burn-in and chain, those of earlier runs that a checkpoint
+        holds included. No limit by default. It is looked at after every step and every round of weighted draws; the
+        first round and ten steps are made in any case. Where it ends the chain depends on the machine.
     target_ess : int
         Effective sample size that every parameter should reach.
     n_threads : int or None
@@ -67,6 +73,7 @@ class SamplingOptions:
     n_threads: int | None = None
     burn_rounds: int = 7
     burn_steps: int = 40
+    max_seconds: float | None = None
 
     def __post_init__(self) -> None:
         least = {"max_steps": 10, "target_ess": 1, "burn_rounds": 1, "burn_steps": 4, "n_threads": 1, "n_walkers": 4}
@@ -74,6 +81,10 @@ class SamplingOptions:
             value = getattr(self, name)
             if value is not None and value < low:
                 raise SettingsError(f"{name} is too small", name, value, f"at least {low}")
+        seconds = self.max_seconds
+        if seconds is not None and not 0.0 < seconds < np.inf:
+            expected = "a number of seconds above 0, or None for no limit"
+            raise SettingsError("max_seconds is no time to sample for", "max_seconds", seconds, expected)
 
 
 @dataclass(frozen=True)
@@ -206,16 +217,21 @@ def sample(
     ) -> emcee.EnsembleSampler:
         return _sampler(log_posterior, proposal, n_walkers, n_dim, backend)
 
+    keeper.begin_sampling()
+    limit = TimeLimit(options.max_seconds, keeper)
     with Crew(min(n_threads, _N_ENSEMBLE)) as crew:
         course = keeper.course(lambda file: Course.read(file, IndependentProposal.read, new_sampler))
         if course is None:
-            course = _set_out(_in_parts(log_posterior, crew), log_posterior, modes, options, rng, report)
+            course = _set_out(_in_parts(log_posterior, crew), log_posterior, modes, options, rng, report, limit)
+            if not limit.spent():  # with more time these draws are made again, and more of them
+                keeper.hold(course)
         else:
+            keeper.hold(course)
             text = f"going on from {course.place(options.max_steps)}"
             logger.info(text)
             report(0.0, text)
-        course = _burn_in(log_posterior, keeper.hold(course), options, report, keeper, crew)
-        return _run(log_posterior, course, options, names, report, keeper, crew)
+        course = _burn_in(log_posterior, course, options, report, keeper, crew, limit)
+        return _run(log_posterior, course, options, names, report, keeper, crew, limit)
 
 
 def _in_parts(log_posterior: LogPosterior, crew: Crew) -> LogPosterior:
@@ -235,12 +251,13 @@ def _set_out(
     options: SamplingOptions,
     rng: np.random.Generator,
     report: Report,
+    limit: TimeLimit,
 ) -> Course:
     """Learn the shape of the posterior, and put two ensembles on it, the second one more widely."""
     n_walkers = options.n_walkers + options.n_walkers % 2
     population = learn(
         in_parts, modes, rng, n_least=3 * n_walkers, n_most=_N_ENSEMBLE * n_walkers * options.max_steps,
-        report=lambda p, text: report(0.1 * p, text),
+        report=lambda p, text: report(0.1 * p, text), stop=limit.spent,
     )  # fmt: skip
     seeds = rng.integers(0, 2**31 - 1, size=_N_ENSEMBLE)
     states = [
@@ -255,10 +272,22 @@ def _set_out(
 
 
 def _burn_in(
-    log_posterior: LogPosterior, course: Course, options: SamplingOptions, report: Report, keeper: Keeper, crew: Crew
+    log_posterior: LogPosterior,
+    course: Course,
+    options: SamplingOptions,
+    report: Report,
+    keeper: Keeper,
+    crew: Crew,
+    limit: TimeLimit,
 ) -> Course:
-    """Adapt the proposal in rounds until the mean log posterior of the ensembles stands still."""
+    """Adapt the proposal in rounds until the mean log posterior of the ensembles stands still.
+
+    If the time is spent before, the walkers go on from where they are, in a course that is still called burning and
+    that the keeper does not hold: with more time, it is burn-in that goes on.
+    """
     while course.burning:
+        if limit.spent():
+            return _forget(log_posterior, course, course.proposal)
         n_steps = options.burn_steps * min(2 ** (course.round // 2), 4)  # later rounds teach the proposal more
 
         def after_step(done: int, course: Course = course, n_steps: int = n_steps) -> None:
@@ -266,8 +295,9 @@ def _burn_in(
             share = (course.round + done / n_steps) / options.burn_rounds
             report(10.0 + 20.0 * share, f"burn-in {course.n_burn + done} steps")
 
-        course.ensembles.advance(n_steps, after_step, crew)
-        course = keeper.hold(_adapted(log_posterior, course, options))
+        course.ensembles.advance(n_steps, after_step, crew, limit.spent)
+        if not limit.spent():
+            course = keeper.hold(_adapted(log_posterior, course, options))
     return course
 
 
@@ -310,14 +340,24 @@ def _run(
     report: Report,
     keeper: Keeper,
     crew: Crew,
+    limit: TimeLimit,
 ) -> Chain:
-    """Sample with fixed proposals until converged or out of steps.
+    """Sample with fixed proposals until converged or out of steps or time.
 
     A chain of 200 steps or more that would have to grow to three times its length has a poor proposal: it then counts
     as burn-in, teaches a better one, and another chain begins, three times at most.
     """
+
+    def out_of_time() -> bool:
+        return course.ensembles.n_steps >= _SHORTEST and limit.spent()
+
     convergence = _assessed(course, options, names) if course.checked else None
     while course.checked < options.max_steps and not (convergence and convergence.converged):
+        if out_of_time():
+            course = replace(course, checked=course.ensembles.n_steps)
+            found = _assessed(course, options, names)
+            convergence = limit.verdict(found, course.checked, burnt_in=not course.burning)
+            break
         checked = course.checked
         missing = 1.02 * convergence.length_needed - checked if convergence else 100.0
         if checked >= _LEAST and missing > _TOO_LONG * checked and course.anew < _ANEW:
@@ -329,16 +369,21 @@ def _run(
 
         def after_step(done: int, pace: float = pace, convergence: Convergence | None = convergence) -> None:
             keeper.after_step()
-            share = min(1.0, max(done / options.max_steps, done * pace))
+            share = min(1.0, max(done / options.max_steps, done * pace, limit.share))
             report(30.0 + 70.0 * share, f"{done} steps" + _verdict(convergence))
 
         block = int(np.clip(missing, 40.0, max(200.0, 0.2 * checked)))
-        course.ensembles.advance(min(checked + block, options.max_steps), after_step, crew)
-        course = keeper.hold(replace(course, checked=course.ensembles.n_steps))
-        convergence = _assessed(course, options, names)
+        course.ensembles.advance(min(checked + block, options.max_steps), after_step, crew, out_of_time)
+        if not out_of_time():  # else a run with more time goes on with this block
+            course = keeper.hold(replace(course, checked=course.ensembles.n_steps))
+            convergence = _assessed(course, options, names)
     assert convergence is not None  # max_steps is positive
+    report(100.0, f"{course.ensembles.n_steps} steps" + _verdict(convergence))
+    return _chain(course, convergence)
+
+
+def _chain(course: Course, convergence: Convergence) -> Chain:
     ensembles = course.ensembles
-    report(100.0, f"{ensembles.n_steps} steps" + _verdict(convergence))
     return Chain(
         z=ensembles.chain(),
         log_prob=ensembles.log_prob(),

@@ -104,6 +104,18 @@ def test_a_finished_fit_is_read_and_says_so(tmp_path, unbroken):
     same(second, unbroken)
 
 
+def test_a_fit_whose_seconds_were_spent_goes_on_with_more_of_them(tmp_path, unbroken):
+    """Seconds are no part of what a checkpoint is of, but the result names them; steps are (`CHANGED`)."""
+    path = tmp_path / "fit.h5"
+    cut = fit(checkpoint=path, sampling=replace(SETTINGS["sampling"], max_seconds=1e-3))
+    assert (cut.converged, cut.chain.shape[0]) == (False, 10)
+    assert cut.diagnostics["reasons"][0].startswith("the budget of 0.001 seconds was spent before burn-in was over")
+    assert cut.provenance["settings"]["sampling"]["max_seconds"] == 1e-3
+    again = fit(checkpoint=path)
+    assert again.provenance["settings"]["sampling"]["max_seconds"] is None
+    same(again, unbroken)
+
+
 def test_progress_can_be_asked_for_by_a_word(monkeypatch):
     """The display that suits the place is taken, and closed when the fit ends."""
     display = Display("select", -1.0)
