@@ -33,7 +33,7 @@ from clusterbayes.inference.binning import bin_for_sampling, bin_for_search
 from clusterbayes.inference.checkpoint import Checkpoint, Keeper, NothingKept, discard
 from clusterbayes.inference.field import FieldLearner
 from clusterbayes.inference.identity import identity
-from clusterbayes.inference.progress import Progress, QuietProgress
+from clusterbayes.inference.progress import CallProgress, OnProgress, Progress, QuietProgress
 from clusterbayes.inference.sampler import Sampler, SamplingOptions, sample
 from clusterbayes.inference.search import Mode, find_modes, normal_posterior
 from clusterbayes.inference.selecting import described, select
@@ -81,7 +81,7 @@ def fit_cluster(
     seed: int = 1,
     sampling: SamplingOptions | None = None,
     sampler: Sampler = sample,
-    progress: Progress | bool | None = None,
+    progress: Progress | OnProgress | bool | None = None,
     cancel: Callable[[], bool] | None = None,
     checkpoint: str | Path | None = None,
     restart: bool = False,
@@ -145,9 +145,10 @@ def fit_cluster(
     sampling : SamplingOptions, optional
     sampler : callable
         A `clusterbayes.inference.sampler.Sampler`; emcee by default. Others are not resumed from a checkpoint.
-    progress : Progress or bool, optional
-        Told of the fit's stages at least every two seconds. True shows a bar in a terminal or a notebook, and lines
-        on standard error elsewhere; nothing is shown by default.
+    progress : Progress, callable or bool, optional
+        Told of the fit's stages at least every two seconds: an object with the methods of
+        `clusterbayes.inference.progress.Progress`, or a function ``f(stage, index, total, percent, message)``. True
+        shows a bar in a terminal or a notebook, and lines on standard error elsewhere; nothing is shown by default.
     cancel : callable, optional
         Asked about five times a second; the fit ends with `FitCancelled` once it returns True.
     checkpoint : path, optional
@@ -249,12 +250,19 @@ def fit_cluster(
     return result
 
 
-def _display(progress: Progress | bool | None) -> Progress:
+def _display(progress: Progress | OnProgress | bool | None) -> Progress:
     if progress is True:
         from clusterbayes.inference.displays import progress_for
 
         return progress_for()
-    return progress or QuietProgress()
+    if progress is None or progress is False:
+        return QuietProgress()
+    if isinstance(progress, Progress) and not isinstance(progress, type):
+        return progress
+    if callable(progress) and not isinstance(progress, type):
+        return CallProgress(progress)
+    expected = "True, a function f(stage, index, total, percent, message), or an object with stage, update and close"
+    raise SettingsError("nothing that can be told of progress", "progress", repr(progress)[:80], expected)
 
 
 def _name_of(sampler: Sampler) -> str:
