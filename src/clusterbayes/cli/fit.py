@@ -265,6 +265,30 @@ def fit(
             show_default="10000",
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=1.0,
+            metavar="S",
+            help="Most seconds for sampling, burn-in included. Once they are spent, the chain so far becomes the "
+            "result, marked as not converged. Its numbers depend on the machine, as those of --steps don't.",
+            rich_help_panel=_RUN,
+            show_default="no limit",
+        ),
+    ] = None,
+    ess: Annotated[
+        int | None,
+        typer.Option(
+            "--ess",
+            min=1,
+            metavar="N",
+            help="Effective sample size (independent draws) that every parameter should reach: more for the ends of "
+            "95 % intervals, e.g. 5000. Sampling ends with it, with R-hat below 1.01 and with 50 autocorrelation "
+            "times, or when --steps or --seconds are spent.",
+            rich_help_panel=_RUN,
+            show_default="1000",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Processor cores to use.", rich_help_panel=_RUN, show_default="all"),
@@ -341,6 +365,7 @@ def fit(
     if out is None and not dry_run:
         raise SettingsError("the results need a folder", remedy="add --out DIR, or --dry-run to fit nothing")
     folder = None if out is None else check_output_folder(out, overwrite)
+    sampling = {"max_steps": steps, "max_seconds": seconds, "target_ess": ess, "n_threads": threads}
     request = Request(
         table=table,
         example=example,
@@ -374,7 +399,7 @@ def fit(
             "fixed": parse_numbers(fix, "--fix", "NAME=VALUE, e.g. a_v=0.1") or None,
             "seed": seed,
         },
-        sampling={key: value for key, value in (("max_steps", steps), ("n_threads", threads)) if value is not None},
+        sampling={key: value for key, value in sampling.items() if value is not None},
         control=control,
         cut=Cutter(pm_ellipse, distance_range, hard_cut),
     )

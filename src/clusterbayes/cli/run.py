@@ -34,7 +34,7 @@ class Request:
     example: str | None
     reading: dict[str, Any]
     fitting: dict[str, Any]
-    sampling: dict[str, int]
+    sampling: dict[str, Any]
     control: Path | None
     cut: Cutter
 

@@ -142,7 +142,8 @@ def derived_table(derived: Derived) -> Table:
 def warn_if_not_converged(console: Console, result: FitResult) -> None:
     """Say that a fit did not converge, and why, where that is so; this is never kept quiet."""
     if not result.converged:
-        console.print("[bold red]Not converged[/]: do not rely on these numbers; allow more steps with --steps.")
+        remedy = "allow more steps with --steps, or more time where --seconds ended it"
+        console.print(f"[bold red]Not converged[/]: do not rely on these numbers; {remedy}.", soft_wrap=True)
         for reason in result.diagnostics.get("reasons", []):
             console.print(f"  {escape(str(reason))}")
 

@@ -14,6 +14,7 @@ from unit.results.synthetic import TRUTH, make_result
 
 from clusterbayes.errors import FitCancelled, FitError
 from clusterbayes.inference.verdict import warn_unless_converged
+from clusterbayes.inference import SamplingOptions
 from clusterbayes.model.simulate import SimulatedCluster
 
 ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png", "report.html"}
@@ -49,8 +50,8 @@ def test_fit_hands_on_every_option(run, catalogue, calls, tmp_path):
         "fit", catalogue, "--out", tmp_path / "out", "--observables", "G,BP-RP", "--map", "G=Gaia_G",
         "--default-error", "0.02", "--mag-limit", "G=15", "--parallax-zero-point", "applied", "--grid", "mist",
         "--model-error", "none", "--prior", "mh=normal(0,0.1)", "--prior", "a_v=uniform(0,1)", "--fix", "alpha_1=1.3",
-        "--seed", "9", "--steps", "77", "--threads", "1", "--control", catalogue, "--name", "M 67", "--creator-id", "4",
-        "--quiet", "--extinction-law", "F19", "--r-v", "3.4",
+        "--seed", "9", "--steps", "77", "--seconds", "90.5", "--ess", "400", "--threads", "1", "--control", catalogue,
+        "--name", "M 67", "--creator-id", "4", "--quiet", "--extinction-law", "F19", "--r-v", "3.4",
         "--proper-motion", "ignore", "--pm-window", "-11,-2.9,1", "--no-positions",
     )  # fmt: skip
     assert (code, err) == (0, "")
@@ -60,6 +61,7 @@ def test_fit_hands_on_every_option(run, catalogue, calls, tmp_path):
     assert [observable.name for observable in photometry.observables] == ["Gaia_G", "Gaia_BP-Gaia_RP"]
     assert photometry.parallax_zero_point == "applied"
     assert (options["sampling"].max_steps, options["sampling"].n_threads) == (77, 1)
+    assert (options["sampling"].max_seconds, options["sampling"].target_ess) == (90.5, 400)
     assert options["priors"] == {"mh": "normal(0,0.1)", "a_v": "uniform(0,1)"}
     assert options["fixed"] == {"alpha_1": 1.3}
     assert (options["grid"], options["mag_limit"], options["model_error"]) == ("mist", "G=15", "none")
@@ -67,6 +69,20 @@ def test_fit_hands_on_every_option(run, catalogue, calls, tmp_path):
     assert options["control"].observables == photometry.observables
     record = json.loads((tmp_path / "out" / "record.json").read_text())["record"]
     assert (record["name"], record["creatorId"]) == ("M 67", 4)
+
+
+def test_what_sampling_may_take_is_that_of_the_library_if_nothing_is_said(run, catalogue, calls, tmp_path):
+    assert run("fit", catalogue, "--out", tmp_path / "out", "-q")[0] == 0
+    assert calls[0][1]["sampling"] == SamplingOptions()
+
+
+@pytest.mark.parametrize(
+    "words", [("--seconds", "0"), ("--seconds", "-3"), ("--seconds", "nan"), ("--seconds", "soon"), ("--ess", "0")]
+)
+def test_budgets_that_are_none_are_refused(run, catalogue, calls, tmp_path, words):
+    code, _, err = run("fit", catalogue, "--out", tmp_path / "out", *words)
+    assert (code, calls, (tmp_path / "out").exists()) == (2, [], False)
+    assert words[0].strip("-") in err
 
 
 def test_cuts_of_quality_are_handed_on(run, catalogue, calls, tmp_path):
