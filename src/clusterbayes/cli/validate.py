@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -67,6 +67,16 @@ def _verdict(holds: bool | None) -> str:
     return {True: "[green]holds[/]", False: "[red]does not hold[/]", None: ""}[holds]
 
 
+def _statement(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a row of what is said, of its value, and of whether it holds."""
+    from rich.markup import escape
+
+    from clusterbayes.validation.pages import UNSAID, number
+
+    value = number(said["value"])
+    return escape(said["what"]), value, said["bound"], _verdict(said["holds"]) if value else UNSAID
+
+
 @validate_app.command("benchmark", no_args_is_help=True)
 @guarded
 def benchmark(
@@ -106,7 +116,7 @@ def benchmark(
             tables, truth, out, only=names, fitting=fitting, max_steps=steps, n_workers=workers, tell=tell
         )
     said = write_benchmark(outcomes, out)
-    _show("Benchmark", _STATEMENTS, [(v["what"], f"{v['value']:.3f}", v["bound"], _verdict(v["holds"])) for v in said])
+    _show("Benchmark", _STATEMENTS, [_statement(v) for v in said])
     error_console().print(f"Written to {out}", markup=False, soft_wrap=True)
 
 

@@ -20,6 +20,7 @@ from astropy.table import Table
 
 from clusterbayes import __version__
 from clusterbayes.errors import CheckpointError, ClusterBayesError, InputError, SettingsError
+from clusterbayes.validation.contents import file_digests, isochrone_digests
 from clusterbayes.validation.outcomes import Outcomes, run_side_by_side
 
 __all__ = ["PARAMETERS", "Entry", "benchmark_table", "read_truth", "run_benchmark", "verdicts"]
@@ -80,6 +81,7 @@ class _Task:
     out: Path
     settings: dict[str, Any]
     fitting: dict[str, Any] = field(default_factory=dict)
+    isochrones: dict[str, str] = field(default_factory=dict)
 
 
 def read_truth(path: str | os.PathLike[str]) -> list[Entry]:
@@ -144,7 +146,10 @@ def run_benchmark(
     n_workers: int | None = None,
     tell: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
-    """Fit the catalogues of a truth table, those that were not fitted before as the table says they are to be read.
+    """Fit the catalogues of a truth table, those that were not fitted before as they are and are to be read now.
+
+    A catalogue is fitted again if the table says that it is to be read otherwise, if its file or that of its control
+    field has other contents, or if the isochrones have changed.
 
     Parameters
     ----------
@@ -174,6 +179,8 @@ def run_benchmark(
     ------
     InputError, SettingsError
         If the truth table can't be read, a name is none of its files, or the folder was begun with other settings.
+    GridError
+        If there is no such grid.
     """
     entries = read_truth(truth)
     for name in only:
@@ -182,20 +189,34 @@ def run_benchmark(
     entries = [entry for entry in entries if not only or entry.file in only]
     settings = {"what": "benchmark", "fitting": dict(fitting or {}), "max_steps": max_steps, "version": __version__}
     outcomes = Outcomes(Path(out), settings)
-    waiting = [entry for entry in entries if not _done(outcomes, entry)]
-    tasks = [_Task(entry, Path(tables), Path(out), settings, dict(fitting or {})) for entry in waiting]
+    isochrones = isochrone_digests((fitting or {}).get("grid", "parsec"))
+    waiting = [entry for entry in entries if not _done(outcomes, entry, Path(tables), isochrones)]
+    tasks = [_Task(entry, Path(tables), Path(out), settings, dict(fitting or {}), isochrones) for entry in waiting]
     run_side_by_side(_fit_one, tasks, n_workers=n_workers, tell=tell)
     found = [outcomes.load(entry.file) for entry in entries if outcomes.has(entry.file)]
     # References are those of today's table: they may change without a new fit.
     return [{**outcome, "entry": asdict(entry)} for outcome, entry in zip(found, entries, strict=True)]
 
 
-def _done(outcomes: Outcomes, entry: Entry) -> bool:
-    """Whether a catalogue was fitted as the truth table says it is to be read; one whose fit failed is tried again."""
+def _done(outcomes: Outcomes, entry: Entry, tables: Path, isochrones: dict[str, str]) -> bool:
+    """Whether a catalogue was fitted as it is and is to be read now; one whose fit failed is tried again.
+
+    Outcomes that don't keep how or what was read count as done.
+    """
     if not outcomes.has(entry.file):
         return False
     outcome = outcomes.load(entry.file)
-    return "fit" in outcome and outcome.get("reading", entry.reading()) == entry.reading()
+    if "fit" not in outcome or outcome.get("reading", entry.reading()) != entry.reading():
+        return False
+    now = _contents(tables, entry) | isochrones
+    kept = outcome.get("content", now)
+    return all(kept.get(name) == digest for name, digest in now.items())
+
+
+def _contents(tables: Path, entry: Entry) -> dict[str, str]:
+    """Return digests of a catalogue and its control field; a file that is not there can't be fitted again, either."""
+    control = tables / entry.control if entry.control else None
+    return file_digests({"catalogue": _place(tables, entry.file), "control": control})
 
 
 def _fit_one(task: _Task) -> str:
@@ -209,6 +230,7 @@ def _fit_one(task: _Task) -> str:
     checkpoint = folder.with_name(f"{entry.file}.checkpoint.h5")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
+        content = _contents(task.tables, entry) | task.isochrones  # before it is read: a later change is not missed
         with said_by_caller():
             result = _fit_or_begin_anew(task, checkpoint)
     except ClusterBayesError as error:
@@ -216,7 +238,8 @@ def _fit_one(task: _Task) -> str:
         return f"{entry.file}: failed: {error}"
     write_outputs(result, folder, name=entry.file, overwrite=True)
     document = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    outcomes.keep(entry.file, {"file": entry.file, "reading": entry.reading(), "fit": document})
+    kept = {"file": entry.file, "reading": entry.reading(), "content": content, "fit": document}
+    outcomes.keep(entry.file, kept)
     discard(checkpoint)
     state = "" if result.converged else ", not converged"
     return f"{entry.file}: {result!r} in {document['diagnostics']['wall_seconds']:.0f} s{state}"
@@ -261,10 +284,16 @@ def _fit(task: _Task, checkpoint: Path) -> Any:
 
 
 def _catalogue(folder: Path, name: str) -> Path:
-    for ending in (".ecsv", ".csv", ".fits", ".vot"):
-        if (folder / f"{name}{ending}").is_file():
-            return folder / f"{name}{ending}"
-    raise InputError("no such catalogue", str(folder / f"{name}.ecsv"), expected="a table of that name, or .csv, .fits")
+    place = _place(folder, name)
+    if place is None:
+        expected = "a table of that name, or .csv, .fits"
+        raise InputError("no such catalogue", str(folder / f"{name}.ecsv"), expected=expected)
+    return place
+
+
+def _place(folder: Path, name: str) -> Path | None:
+    places = [folder / f"{name}{ending}" for ending in (".ecsv", ".csv", ".fits", ".vot")]
+    return next((place for place in places if place.is_file()), None)
 
 
 def benchmark_table(outcomes: Sequence[Mapping[str, Any]]) -> Table:
@@ -314,7 +343,8 @@ def verdicts(table: Table) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        "what", "value" (NaN where nothing can be said), "bound" (text) and "holds" (bool, or None without a bound).
+        "what", "value" (NaN where nothing can be said), "bound" (text) and "holds" (bool, or None without a bound or a
+        value).
     """
     opened = table[table["kind"] == "open"]
     said = []
@@ -325,7 +355,7 @@ def verdicts(table: Table) -> list[dict[str, Any]]:
         age_rms = _rms(miss, inverse)
         said.append(_said("rms of log_age, weighted by 1/σ² of the reference [dex]", age_rms, high=_AGE_RMS))
         said.append(_said("rms of log_age, unweighted [dex]", _rms(miss, weight)))
-        said.append(_said("largest |Δ log_age| [dex]", float(np.nanmax(np.abs(miss))), high=_AGE_WORST))
+        said.append(_said("largest |Δ log_age| [dex]", _largest(miss), high=_AGE_WORST))
         for name in PARAMETERS:
             value = _rms(np.asarray(opened[f"{name}_pull"], float), weight)
             said.append(_said(f"rms of Δ {name} over combined σ", value, *_HONESTY))
@@ -368,6 +398,8 @@ def _said(what: str, value: float, low: float | None = None, high: float | None 
     if low is None and high is None:
         return {"what": what, "value": value, "bound": "", "holds": None}
     bound = f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
+    if np.isnan(value):
+        return {"what": what, "value": value, "bound": bound, "holds": None}
     holds = (low is None or value >= low) and (high is None or value <= high)
     return {"what": what, "value": value, "bound": bound, "holds": bool(holds)}
 
@@ -381,6 +413,11 @@ def _once(table: Table) -> np.ndarray:
 def _rms(values: np.ndarray, weights: np.ndarray) -> float:
     use = np.isfinite(values * weights)
     return float(np.sqrt(np.average(values[use] ** 2, weights=weights[use]))) if use.any() else float("nan")
+
+
+def _largest(values: np.ndarray) -> float:
+    use = np.isfinite(values)
+    return float(np.abs(values[use]).max()) if use.any() else float("nan")
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

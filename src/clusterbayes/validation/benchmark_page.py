@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from clusterbayes.results.export import write_table, write_text
 from clusterbayes.validation.benchmark import PARAMETERS, benchmark_table, verdicts
-from clusterbayes.validation.pages import markdown_table, verdict
+from clusterbayes.validation.pages import markdown_table, number, verdict
 
 __all__ = ["write_benchmark"]
 
@@ -52,7 +52,7 @@ def _page(table: Table, said: Sequence[Mapping[str, Any]], failed: Sequence[Mapp
         " catalogues count once.\n"
     )
     if len(table):
-        rows = [(v["what"], f"{v['value']:.3f}", v["bound"], verdict(v["holds"])) for v in said]
+        rows = [(v["what"], number(v["value"]), v["bound"], verdict(v["holds"], v["value"])) for v in said]
         yield from markdown_table(("what", "value", "bound", ""), rows)
         yield "\n![Fit minus reference of every catalogue](benchmark.png)\n"
         yield from markdown_table(("catalogue", "stars", *PARAMETERS, "s", ""), [_row(row) for row in table])

@@ -10,6 +10,9 @@ from typer.testing import CliRunner
 from unit.results.synthetic import make_result
 
 from clusterbayes.cli import app
+from clusterbayes.cli.validate import _show, _statement
+
+STATEMENT = {"what": "rms", "value": float("nan"), "bound": "at most 2", "holds": None}
 
 
 def run(*words):
@@ -58,3 +61,14 @@ def test_a_fit_that_cannot_be_checked_has_no_empty_table_and_says_why(tmp_path):
     assert done.exit_code == 0
     assert json.loads((tmp_path / "checks.json").read_text())["converged"] is False
     assert done.output.startswith("unchecked: ") and "Not converged" in done.output
+
+
+def test_a_statement_without_a_value_is_neither_right_nor_wrong():
+    assert _statement(STATEMENT) == ("rms", "", "at most 2", "nothing can be said")
+    row = _statement(STATEMENT | {"value": 2.5, "holds": False})
+    assert row[1] == "2.500" and "does not hold" in row[3]
+
+
+def test_a_unit_in_brackets_is_shown(capsys):
+    _show("Benchmark", ("what", "value", "bound", ""), [_statement({**STATEMENT, "what": "rms of log_age [dex]"})])
+    assert "rms of log_age [dex]" in capsys.readouterr().out

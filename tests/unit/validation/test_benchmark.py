@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from unit.results.synthetic import make_result
 
 from clusterbayes.errors import CheckpointError, InputError, SettingsError
 from clusterbayes.validation import benchmark
@@ -139,6 +141,78 @@ def test_a_catalogue_that_is_to_be_read_otherwise_is_fitted_again(truth, tmp_pat
     assert run() == [("one", "G,BP_RP")]
     truth.write_text(text.replace("10,-5,0.5", "10,-5,0.4"), encoding="utf-8")
     assert {file for file, _ in run()} == {"one", "two"}
+
+
+@pytest.fixture
+def fitted(tmp_path, monkeypatch):
+    """Run the benchmark of one catalogue with a control field, fits invented, and return whether it was fitted."""
+    truth = tmp_path / "truth.csv"
+    truth.write_text("\n".join([HEAD, ROWS[1]]), encoding="utf-8")
+    for name in ("two.csv", "c.ecsv"):
+        (tmp_path / name).write_text("as it was", encoding="utf-8")
+    calls: list[str] = []
+
+    def fit(task, checkpoint):
+        calls.append(task.entry.file)
+        return make_result()
+
+    def write_outputs(result, folder, **options):
+        folder.mkdir(parents=True, exist_ok=True)
+        document = {"diagnostics": {"wall_seconds": 1.0}}
+        (folder / "summary.json").write_text(json.dumps(document), encoding="utf-8")
+
+    monkeypatch.setattr(benchmark, "_fit", fit)
+    monkeypatch.setattr("clusterbayes.records.write_outputs", write_outputs)
+    monkeypatch.setattr(benchmark, "isochrone_digests", lambda grid: {"grid": "one", "corrections": "one"})
+
+    def run():
+        run_benchmark(tmp_path, truth, tmp_path / "out", n_workers=1, tell=lambda text: None)
+        return bool([calls.pop() for _ in list(calls)])
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["two.csv", "c.ecsv"])
+def test_a_catalogue_or_control_field_of_other_contents_is_fitted_again(fitted, tmp_path, name):
+    assert fitted() and not fitted()
+    (tmp_path / name).write_text("as it was", encoding="utf-8")  # written again, with the same contents
+    assert not fitted()
+    (tmp_path / name).write_text("as it is now", encoding="utf-8")
+    assert fitted() and not fitted()
+    (tmp_path / name).unlink()
+    assert not fitted()  # a fit that can't be made again is kept
+
+
+def test_a_grid_of_other_contents_lets_all_be_fitted_again(fitted, monkeypatch):
+    assert fitted() and not fitted()
+    for digests in ({"grid": "two", "corrections": "one"}, {"grid": "two", "corrections": "two"}):
+        monkeypatch.setattr(benchmark, "isochrone_digests", lambda grid, digests=digests: digests)
+        assert fitted() and not fitted()
+
+
+def test_outcomes_that_do_not_keep_what_was_read_count_as_done(fitted, tmp_path):
+    assert fitted()
+    place = tmp_path / "out" / "outcomes" / "two.json"
+    kept = json.loads(place.read_text(encoding="utf-8"))
+    assert set(kept.pop("content")) == {"catalogue", "control", "grid", "corrections"}
+    place.write_text(json.dumps(kept), encoding="utf-8")
+    (tmp_path / "two.csv").write_text("as it is now", encoding="utf-8")
+    assert not fitted()
+
+
+def test_of_a_reference_that_is_blank_nothing_can_be_said(truth, tmp_path):
+    one, _, _, ball = read_truth(truth)
+    nothing = (float("nan"), float("nan"))
+    blank = [replace(entry, reference={**entry.reference, "log_age": nothing}) for entry in (one, ball)]
+    said = write_benchmark([outcome(entry) for entry in blank], tmp_path)
+    for what in ("rms of log_age, weighted", "largest", "rms of Δ log_age", "ball: |Δ log_age|"):
+        assert np.isnan(value(said, what)["value"]) and value(said, what)["holds"] is None
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| ball: \\|Δ log_age\\| over combined σ |  | at most 2 | nothing can be said |" in page
+    assert "| ball: \\|Δ dist_mod\\| over combined σ | 0.000 | at most 2 | holds |" in page
+    known = verdicts(benchmark_table([outcome(one), outcome(ball, log_age=0.5)]))
+    assert value(known, "ball: |Δ log_age|")["holds"] is False
+    assert all(v["holds"] is not None for v in known if v["bound"])
 
 
 def test_a_fit_of_another_table_that_was_broken_off_does_not_stand_in_the_way(truth, tmp_path, monkeypatch):
