@@ -199,16 +199,15 @@ def coverage(
 
 
 def _judge(folder: Path, *, shrunk: bool, matched: Path | None) -> None:
-    from clusterbayes.validation.coverage_page import is_demanded, write_coverage
-    from clusterbayes.validation.outcomes import Outcomes
+    from clusterbayes.validation.coverage_page import write_coverage
 
-    judgement = write_coverage(folder, shrunk=shrunk, matched=matched)[0]
-    demanded = is_demanded(Outcomes(folder).settings)
+    report = write_coverage(folder, shrunk=shrunk, matched=matched)
+    judgement, said = report.judgements["all fits"], report.statements["all fits"]
 
     def verdict(holds: bool) -> str:
-        return _verdict(holds if demanded else None)
+        return _verdict(holds if report.demanded else None)
 
-    rows: list[tuple[str, ...]] = []
+    rows = [_statement(statement) for statement in said]
     for row in judgement.coverage:
         band = f"{row['low']:.3f} to {row['high']:.3f}"
         what = f"{row['parameter']} in {100 * row['level']:.0f} % intervals"
@@ -217,8 +216,10 @@ def _judge(folder: Path, *, shrunk: bool, matched: Path | None) -> None:
         bound = f"above {row['threshold']:.5f}"
         rows.append((f"{row['parameter']}: rank test p", f"{row['p']:.4f}", bound, verdict(bool(row["holds"]))))
     _show(f"Coverage over {judgement.n} clusters", _STATEMENTS, rows)
-    if not demanded:
-        output_console().print("Not demanded of wrong isochrones, nor of a coarsened likelihood: see the page.")
+    if not report.demanded:
+        output_console().print("Bands are not demanded of wrong isochrones, nor of a coarsened likelihood.")
+    for remark in report.remarks:
+        output_console().print(f"Note: {remark}", markup=False, soft_wrap=True)
     error_console().print(f"Written to {folder}", markup=False, soft_wrap=True)
 
 

@@ -2,8 +2,8 @@
 
 A walker that stays in one place for long is stuck where its proposals hardly reach. The autocorrelation time, a mean
 over walkers, does not show it, so the longest rest is judged by itself: it may take no more than a tenth of the chain.
-Nor does it show walkers that move, but each within a mode of its own: their means differ by more than means over so many
-autocorrelation times can.
+Nor does it show walkers that move, but each within a mode of its own: their means differ by more than means over so
+many autocorrelation times can.
 """
 
 from __future__ import annotations

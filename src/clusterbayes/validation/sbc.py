@@ -33,6 +33,7 @@ from clusterbayes.photometry import Photometry
 from clusterbayes.results.result import FitResult
 from clusterbayes.validation.outcomes import Outcomes, run_side_by_side
 from clusterbayes.validation.regimes import Regime
+from clusterbayes.validation.source import source_digest
 
 __all__ = ["SHRINK", "Experiment", "places_of_truth", "run_sbc"]
 
@@ -106,7 +107,9 @@ def run_sbc(
     ----------
     experiment : Experiment
     out : path-like
-        Gets one JSON document for each cluster; a larger number goes on with the same folder.
+        Gets one JSON document for each cluster; a larger number goes on with the same folder. Each has the digest of
+        the code that made it ("source"): a folder that is gone on with after a change of the code is not refused, and
+        its page says so.
     n_clusters : int
     n_workers : int, optional
         Processes, one for each core by default. Numbers do not depend on it: every cluster has its own seeds.
@@ -142,7 +145,7 @@ def _name(number: int) -> str:
 def _one(task: tuple[Experiment, Path, dict[str, Any], int]) -> str:
     """Simulate and fit one cluster and keep what came out."""
     experiment, out, settings, number = task
-    outcome: dict[str, Any] = {"number": number}
+    outcome: dict[str, Any] = {"number": number, "source": source_digest()}
     try:
         with said_by_caller():
             _carry_out(experiment, number, outcome)

@@ -13,8 +13,8 @@ from astropy.table import Table
 from unit.results.synthetic import TRUTH, make_result
 
 from clusterbayes.errors import FitCancelled, FitError
-from clusterbayes.inference.verdict import warn_unless_converged
 from clusterbayes.inference import SamplingOptions
+from clusterbayes.inference.verdict import warn_unless_converged
 from clusterbayes.model.simulate import SimulatedCluster
 
 ALL = {"summary.json", "sources.ecsv", "result.h5", "record.json", "cmd.png", "hr.png", "corner.png", "report.html"}
