@@ -31,8 +31,8 @@ def plot(
             "--kind",
             "-k",
             metavar="KIND",
-            help="What to draw: cmd, residuals, cmds, hr, corner, membership, hess, traces, parallax, motions, sky, "
-            "luminosity, mass or dereddening. May be repeated.",
+            help="What to draw: cmd, residuals, cmds, hr, corner, membership, hess, traces, modes, parallax, motions, "
+            "sky, luminosity, mass or dereddening. May be repeated.",
             show_default="all that the data allow",
         ),
     ] = [],  # noqa: B006 (typer wants a list, and copies it)

@@ -73,8 +73,11 @@ def mode_table(modes: Sequence[Mode], z: np.ndarray, parameters: ParameterSet) -
     Returns
     -------
     list of dict
-        log_age, mh, dist_mod, a_v at the summit, its height `log_prob` and the `share` of the draws.
+        log_age, mh, dist_mod, a_v at the summit, its height `log_prob`, its `weight` among the modes as the search
+        saw it, by height and width, and the `share` of the draws.
     """
+    log_weight = np.array([mode.log_weight for mode in modes])
+    weight = np.exp(log_weight - np.logaddexp.reduce(log_weight))
     distance = np.empty((len(modes), len(z)))
     for k, mode in enumerate(modes):
         x = np.linalg.solve(np.linalg.cholesky(mode.covariance), (z - mode.z).T)
@@ -84,7 +87,8 @@ def mode_table(modes: Sequence[Mode], z: np.ndarray, parameters: ParameterSet) -
     for k, mode in enumerate(modes):
         values = parameters.unpack(parameters.from_normal(mode.z[None, :]))
         row = {name: float(values[name][0]) for name in _MAIN}
-        rows.append(row | {"log_prob": mode.log_prob, "share": float((nearest == k).mean())})
+        shares = {"weight": float(weight[k]), "share": float((nearest == k).mean())}
+        rows.append(row | {"log_prob": mode.log_prob, **shares})
     return rows
 
 

@@ -29,6 +29,10 @@ FLOOR_SCALE = 0.02
 #: whole sequences: hundreds of stars with smaller errors would have to be believed on shapes that nobody knows.
 FLOOR_LEAST = 0.007
 
+#: Width of the prior of a band's zero point [mag] where the data do not tell it: how far catalogues and synthetic
+#: photometry of ground-based bands are off. Gaia's bands are known to a few thousandths, and held.
+ZERO_POINT_SCALE, _CALIBRATED = 0.02, "Gaia_"
+
 _UNITS = {
     "log_age": "log10(yr)",
     "mh": "dex",
@@ -98,8 +102,8 @@ def default_priors(
     parallax_zero_point : {"raw", "applied", None}
         State of the catalogue's parallaxes; None where there are none.
     zero_point_error : mapping, optional
-        Known uncertainty of the photometric zero point of a band [mag]; the offsets of other bands are held at zero,
-        and the common part of the colour discrepancy stands for them.
+        Known uncertainty of the photometric zero point of a band [mag]; 0 holds its offset at zero. By default it is
+        0.02 mag, and 0 in Gaia's bands, where the common part of the colour discrepancy stands for it.
     model_error : bool
         Whether floors, zero points and colour discrepancies are free, or zero.
     pm_priors : tuple of Prior, optional
@@ -137,7 +141,7 @@ def default_priors(
         del priors["member_frac"]
         fixed["member_frac"] = 1.0
     for band in bands:
-        known = (zero_point_error or {}).get(band, 0.0)
+        known = (zero_point_error or {}).get(band, 0.0 if band.startswith(_CALIBRATED) else ZERO_POINT_SCALE)
         if model_error:
             priors[f"floor_{band}"] = Normal(0.0, floor_scale(certified_floor), FLOOR_LEAST, 0.3)
         else:

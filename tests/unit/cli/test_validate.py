@@ -47,7 +47,7 @@ def test_checks_have_headings_of_their_own(tmp_path):
         "ppc",
         fitted(tmp_path / "fit", converged=True),
         "--replicas",
-        100,
+        500,
         "--out",
         tmp_path / "checks.json",
     )

@@ -125,13 +125,13 @@ def test_rhat_of_equal_groups():
     assert split_rhat(shifted) == pytest.approx(np.sqrt(1 + 0.04 / 3), abs=2e-3)
 
 
-@pytest.mark.parametrize("n_tied", [0, 1, 6])
 def test_walkers_that_go_everywhere_differ_as_their_autocorrelation_says():
     chain = autoregressive(0.8, n_walkers=400)
     assert tied(chain, np.array([9.0])) == pytest.approx(1.0, abs=4 * np.sqrt(2 / 400))
     assert tied(chain[:, :1], np.array([9.0])) == 0.0  # of one walker nothing can be said
 
 
+@pytest.mark.parametrize("n_tied", [0, 1, 6])
 def test_walkers_that_keep_to_their_modes_are_found(n_tied):
     """Some walkers of each ensemble stay in one of two modes; control: all go from one to the other.
 

@@ -53,6 +53,7 @@ def test_modes_share_the_draws():
     table = mode_table(modes, z, parameters)
     assert [row["share"] for row in table] == pytest.approx([0.7, 0.3], abs=0.003)
     assert [row["log_prob"] for row in table] == [-3.0, -4.0]
+    assert [row["weight"] for row in table] == pytest.approx(np.array([1.0, np.exp(-1.0)]) / (1.0 + np.exp(-1.0)))
     assert table[0]["log_age"] == pytest.approx(6.0 + 4.2 * 0.158655, abs=1e-4)
 
 

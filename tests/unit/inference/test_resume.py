@@ -133,6 +133,10 @@ def test_a_cancelled_fit_without_a_checkpoint_says_no_more():
     assert raised.value.remedy is None
 
 
+def another(*args, **options):
+    raise AssertionError("a checkpoint of another sampler was taken")
+
+
 CHANGED = [
     ({"seed": 2}, "seed was 1, now 2"),
     (
@@ -146,6 +150,7 @@ CHANGED = [
     ({"photometry": Photometry.from_table(mock_table(50, 10, seed=9))}, "input.checksum was"),
     ({"photometry": replace(STARS, errors=STARS.errors * 1.5)}, "data.stars was"),
     ({"control": Photometry.from_table(mock_table(0, 60, seed=3))}, "control"),
+    ({"sampler": another}, r"sampler was clusterbayes\.inference\.sampler\.sample, now .*another"),
 ]
 
 

@@ -15,7 +15,7 @@ BANDS = ("Gaia_G", "Gaia_BP", "Gaia_RP")
 
 
 def defaults(**options):
-    return default_priors(log_age_range=(6.6, 10.13), mh_range=(-2.2, 0.5), bands=BANDS, **options)
+    return default_priors(**{"log_age_range": (6.6, 10.13), "mh_range": (-2.2, 0.5), "bands": BANDS} | options)
 
 
 def build(priors=None, fixed=None, **options):
@@ -59,8 +59,18 @@ class TestDefaults:
         assert defaults()[1]["parallax_zero_point"] == 0.0
 
     def test_known_zero_points_are_used(self):
-        priors, _ = defaults(zero_point_error={"Gaia_G": 0.004})
+        priors, fixed = defaults(bands=("Gaia_G", "V", "I"), zero_point_error={"Gaia_G": 0.004, "V": 0.0})
         assert priors["zero_point_Gaia_G"] == Normal(0.0, 0.004)
+        assert fixed["zero_point_V"] == 0.0
+        assert priors["zero_point_I"] == Normal(0.0, 0.02)
+
+    def test_zero_points_that_nobody_knows_are_free_but_for_gaia(self):
+        bands = ("Gaia_G", "Gaia_RP", "SDSS_r", "2MASS_Ks")
+        priors, fixed = defaults(bands=bands)
+        assert {name: prior for name, prior in priors.items() if name.startswith("zero_point_")} == {
+            "zero_point_SDSS_r": Normal(0.0, 0.02), "zero_point_2MASS_Ks": Normal(0.0, 0.02),
+        }  # fmt: skip
+        assert (fixed["zero_point_Gaia_G"], fixed["zero_point_Gaia_RP"]) == (0.0, 0.0)
 
     def test_no_field_means_all_are_members(self):
         assert defaults(has_field=False)[1]["member_frac"] == 1.0

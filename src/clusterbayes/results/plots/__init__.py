@@ -15,11 +15,12 @@ from clusterbayes.results.plots.corner import plot_corner
 from clusterbayes.results.plots.hr import plot_hr
 from clusterbayes.results.plots.kinds import KINDS, draw
 from clusterbayes.results.plots.membership import plot_membership
+from clusterbayes.results.plots.modes import plot_modes
 from clusterbayes.results.plots.panels import plot_cmds, plot_dereddening
 from clusterbayes.results.plots.residuals import plot_cmd_with_residuals, plot_hess_residuals, plot_residuals
 
 __all__ = [
     "KINDS", "draw", "plot_cmd", "plot_cmd_with_residuals", "plot_cmds", "plot_corner", "plot_dereddening",
-    "plot_hess_residuals", "plot_hr", "plot_luminosity_function", "plot_mass_function", "plot_membership",
+    "plot_hess_residuals", "plot_hr", "plot_luminosity_function", "plot_mass_function", "plot_membership", "plot_modes",
     "plot_motions", "plot_parallaxes", "plot_residuals", "plot_sky", "plot_traces",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from clusterbayes.results.plots.cmd import plot_cmd
 from clusterbayes.results.plots.corner import plot_corner
 from clusterbayes.results.plots.hr import plot_hr
 from clusterbayes.results.plots.membership import plot_membership
+from clusterbayes.results.plots.modes import plot_modes
 from clusterbayes.results.plots.panels import plot_cmds, plot_dereddening
 from clusterbayes.results.plots.residuals import plot_cmd_with_residuals, plot_hess_residuals
 from clusterbayes.results.result import FitResult
@@ -42,6 +43,7 @@ KINDS: dict[str, Kind] = {
     "membership": Kind("histogram of membership probabilities, with expected purity", plot_membership),
     "hess": Kind("members against those that the model expects, cell by cell", plot_hess_residuals),
     "traces": Kind("paths of the walkers, and autocorrelation", plot_traces),
+    "modes": Kind("modes that the search found, with their weights, over the posterior", plot_modes),
     "parallax": Kind("parallaxes, with that of the fitted distance", plot_parallaxes),
     "motions": Kind("proper motions, with the cluster's mean", plot_motions),
     "sky": Kind("places on the sky, with the half-number radius", plot_sky),

@@ -28,6 +28,7 @@ from clusterbayes.results.plots import (
     plot_luminosity_function,
     plot_mass_function,
     plot_membership,
+    plot_modes,
     plot_motions,
     plot_parallaxes,
     plot_residuals,
@@ -42,6 +43,10 @@ from clusterbayes.results.plots.residuals import colour_residuals
 from clusterbayes.results.plots.style import beyond_axes, faintness, new_figure, save_figure
 
 CENTRE, MOTION = (150.0, 20.0), (-2.0, -4.0)
+MODES = [
+    {"log_age": 9.18, "mh": 0.05, "dist_mod": 9.6, "a_v": 0.21, "log_prob": -812.0, "weight": 0.75, "share": 0.9},
+    {"log_age": 9.30, "mh": -0.2, "dist_mod": 9.4, "a_v": 0.35, "log_prob": -815.0, "weight": 0.25, "share": 0.1},
+]
 
 
 def with_sky(result, seed=1):
@@ -54,6 +59,7 @@ def with_sky(result, seed=1):
     result.stars["pmra"], result.stars["pmdec"] = motion
     result.stars["parallax"] = 1000.0 / TRUTH["distance"] + 0.05 * rng.normal(size=n)
     result.stars["parallax_error"] = np.full(n, 0.05)
+    result.diagnostics["modes"] = MODES
     return result
 
 
@@ -213,6 +219,19 @@ def test_traces(result):
     assert any("tau" in text.get_text() for text in panels[0, 1].texts)
     with pytest.raises(SettingsError, match="sampled parameter"):
         plot_traces(result, ["distance"])
+
+
+def test_modes(result):
+    """Marks are where the modes are, the larger the heavier; the key has weights and shares."""
+    for ax, names in zip(plot_modes(result), (("log_age", "mh"), ("dist_mod", "a_v")), strict=True):
+        _, *marks = ax.collections
+        assert [places(mark)[0].tolist() for mark in marks] == [[mode[name] for name in names] for mode in MODES]
+        assert [text.get_text() for text in ax.texts] == ["1", "2"]
+    assert words(plot_modes(result)[0]) == {"1: 0.75, 90%", "2: 0.25, 10%"}
+    heavy, light = (mark.get_sizes()[0] for mark in plot_modes(result)[1].collections[1:])
+    assert heavy > 2 * light
+    with pytest.raises(InputError, match="no modes of the search"):
+        plot_modes(make_result())
 
 
 def test_autocorrelation_of_a_known_process():
