@@ -62,12 +62,9 @@ def plot_modes(result: FitResult, *, figure: Figure | None = None, title: str | 
     panels = figure.subplots(1, 2)
     for ax, names in zip(panels, _PANELS, strict=True):
         _draw_panel(ax, result, modes, names)
-    handles, labels = panels[0].get_legend_handles_labels()
-    for handle in handles:
+    legend = panels[0].legend(loc="best", labelcolor=INK, title="mode: weight, share of draws", fontsize="small")
+    for handle in legend.legend_handles:
         handle.set_sizes([40.0])
-    panels[0].legend(
-        handles, labels, loc="best", labelcolor=INK, title="mode: weight, share of draws", fontsize="small"
-    )
     write_title(panels[0], result, title)
     return np.asarray(panels)
 
