@@ -14,7 +14,7 @@ from itertools import pairwise
 import emcee
 import numpy as np
 
-__all__ = ["Convergence", "assess", "longest_rest", "split_rhat", "tied"]
+__all__ = ["Convergence", "assess", "longest_rest", "split_rhat", "walker_variance_ratio"]
 
 RHAT_LIMIT = 1.01
 LENGTH_IN_TAU = 50.0
@@ -88,7 +88,7 @@ def split_rhat(groups: np.ndarray) -> np.ndarray:
         return np.where(within > 0, np.sqrt(1.0 + between / within), 1.0)
 
 
-def tied(chain: np.ndarray, tau: np.ndarray) -> np.ndarray:
+def walker_variance_ratio(chain: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Variance of the walkers' means over what it is for walkers that go everywhere, shape (n_dim,).
 
     Parameters
@@ -143,7 +143,7 @@ def assess(chain: np.ndarray, n_ensemble: int, target_ess: float, names: tuple[s
     if n_steps < LENGTH_IN_RESTS * rest:
         reasons.append(f"a walker stayed in one place for {rest} of {n_steps} steps, more than a tenth: it was stuck")
     length_needed = max(LENGTH_IN_TAU * tau[worst], LENGTH_IN_RESTS * rest)
-    excess = tied(chain, tau)
+    excess = walker_variance_ratio(chain, tau)
     if not reasons and excess.max() > TIED:
         name = names[int(np.argmax(excess))]
         reasons.append(f"walkers keep to values of {name} of their own: they do not pass from mode to mode")

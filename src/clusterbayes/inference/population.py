@@ -18,7 +18,7 @@ from clusterbayes.inference.search import Mode
 
 __all__ = ["Population", "learn"]
 
-_ROUNDS = (6, 24)  # at most: at least so many, more if the budget has room, and never more than the last
+_ROUNDS = (6, 24)  # the most rounds, by the budget: never fewer than the first, nor more than the second
 _BASE, _EACH = 200, 32  # draws in a round, and those for every free parameter
 _GOOD = 0.33  # share of the newest draws that a chain would accept at which the picture needs no more rounds
 _N_FIT = 3000  # draws, with repeats, that a picture is fitted to

@@ -439,6 +439,15 @@ def climb(model: ClusterModel, z: np.ndarray, *, max_steps: int, two_sided: bool
     One-sided differences take half of the time. Over a fiftieth of the scale on which the posterior bends they move
     the summit by a hundredth of it, where the posterior is smooth.
 
+    Parameters
+    ----------
+    model : ClusterModel
+    z : (n_dim,)
+        Where to begin, in standard normal coordinates.
+    max_steps : int
+    two_sided : bool
+        Whether differences are central ones; a rough posterior needs that.
+
     Returns
     -------
     z : (n_dim,)

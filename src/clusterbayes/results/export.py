@@ -54,7 +54,7 @@ FILES: dict[str, tuple[str, str]] = {
 
 CHAIN_FILE, CHECKS_FILE = "chain.h5", "checks.json"
 
-#: Key of a table's metadata that says whether the fit converged.
+#: Key that says whether the fit converged: in metadata of tables, in HDF5 attributes and in JSON.
 CONVERGED = "converged"
 #: Files that are there on request only, with what they are.
 EXTRA_FILES: dict[str, tuple[str, str]] = {
@@ -238,7 +238,7 @@ def write_all(
         if keep_chain:
             write_emcee_chain(result, staging / CHAIN_FILE)
         if checks is not None:
-            write_json({"converged": result.converged, **checks}, staging / CHECKS_FILE)
+            write_json({CONVERGED: result.converged, **checks}, staging / CHECKS_FILE)
         _write_pictures(result, staging, title, checks)
         for name, document in (documents or {}).items():
             write_json(document, staging / name)
@@ -279,7 +279,7 @@ def write_emcee_chain(result: FitResult, path: str | os.PathLike[str]) -> Path:
         group = file.create_group("mcmc")
         write_chain(group, result.chain, result.log_prob, accepted)
         group.attrs["names"] = list(result.names)
-        group.attrs["converged"] = result.converged
+        group.attrs[CONVERGED] = result.converged
 
     replace_whole(Path(path), write)
     return Path(path)

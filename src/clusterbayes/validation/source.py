@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -45,8 +46,4 @@ def digest_of_source(package: Path) -> str:
 
 def states_of_code(outcomes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Count outcomes by the digest of the code that made them, `UNKNOWN` for those that keep none."""
-    counts: dict[str, int] = {}
-    for outcome in outcomes:
-        state = str(outcome.get("source", UNKNOWN))
-        counts[state] = counts.get(state, 0) + 1
-    return counts
+    return dict(Counter(str(outcome.get("source", UNKNOWN)) for outcome in outcomes))

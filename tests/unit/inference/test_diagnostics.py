@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusterbayes.inference.diagnostics import assess, longest_rest, split_rhat, tied
+from clusterbayes.inference.diagnostics import assess, longest_rest, split_rhat, walker_variance_ratio
 
 NAMES = ("log_age", "mh")
 
@@ -127,8 +127,8 @@ def test_rhat_of_equal_groups():
 
 def test_walkers_that_go_everywhere_differ_as_their_autocorrelation_says():
     chain = autoregressive(0.8, n_walkers=400)
-    assert tied(chain, np.array([9.0])) == pytest.approx(1.0, abs=4 * np.sqrt(2 / 400))
-    assert tied(chain[:, :1], np.array([9.0])) == 0.0  # of one walker nothing can be said
+    assert walker_variance_ratio(chain, np.array([9.0])) == pytest.approx(1.0, abs=4 * np.sqrt(2 / 400))
+    assert walker_variance_ratio(chain[:, :1], np.array([9.0])) == 0.0  # of one walker nothing can be said
 
 
 @pytest.mark.parametrize("n_tied", [0, 1, 6])
