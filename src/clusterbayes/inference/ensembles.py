@@ -24,11 +24,11 @@ __all__ = ["Course", "Ensembles", "read_chain", "write_chain"]
 NewSampler = Callable[[int, int, Backend], emcee.EnsembleSampler]  # of n_walkers, n_dim and a backend
 
 
-class Proposal(Protocol):
-    """What a checkpoint needs of a proposal."""
+class Knowledge(Protocol):
+    """What a checkpoint needs of what is known of the posterior's shape."""
 
     def write(self, group: h5py.Group) -> None:
-        """Write the proposal into an HDF5 group."""
+        """Write it into an HDF5 group."""
 
 
 def write_chain(
@@ -201,34 +201,31 @@ class Course:
 
     Attributes
     ----------
-    proposal : Proposal
-        Present proposal of the independent moves.
+    population : Knowledge
+        The shape of the posterior as it is known, with the proposal of the independent moves.
     ensembles : Ensembles
         What they have visited is that of this round of burn-in, or of the chain.
     seed : int
-        For fits of the proposal to what was visited.
+        For what else has to be learned of that shape.
     burning : bool
         Whether this is burn-in.
     round, n_burn : int
         Round of burn-in, from 0, and steps of the rounds before.
     heights : (n_ensemble,)
         Mean log posterior of each ensemble in the round before.
-    draws : (n_draw, n_dim)
-        What the proposal is fitted to, from the rounds of burn-in since the ensembles stood still.
     checked : int
         Steps of the chain that convergence was last judged from.
     anew : int
         Chains that were begun and given up as burn-in.
     """
 
-    proposal: Any
+    population: Any
     ensembles: Ensembles
     seed: int
     burning: bool = True
     round: int = 0
     n_burn: int = 0
     heights: np.ndarray = field(default_factory=lambda: np.full(2, -np.inf))
-    draws: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     checked: int = 0
     anew: int = 0
 
@@ -243,9 +240,8 @@ class Course:
         group = file.create_group("sampling")
         for name in _NUMBERS:
             group.attrs[name] = getattr(self, name)
-        for name in _ARRAYS:
-            group.create_dataset(name, data=getattr(self, name))
-        self.proposal.write(group.create_group("proposal"))
+        group.create_dataset("heights", data=self.heights)
+        self.population.write(group.create_group("population"))
         history = file.create_group("burn_in" if self.burning else "mcmc")
         self.ensembles.write(group.create_group("ensembles"), history)
 
@@ -253,18 +249,16 @@ class Course:
     def read(
         cls,
         file: h5py.Group,
-        read_proposal: Callable[[h5py.Group], Any],
+        read_population: Callable[[h5py.Group], Any],
         new_sampler: Callable[[Any, int, int, Backend], emcee.EnsembleSampler],
     ) -> Course:
-        """Take up what `write` has written, with samplers of a proposal, n_walkers, n_dim and a backend."""
+        """Take up what `write` has written, with samplers of a population, n_walkers, n_dim and a backend."""
         group = file["sampling"]
         numbers = {name: kind(group.attrs[name]) for name, kind in _NUMBERS.items()}
-        proposal = read_proposal(group["proposal"])
+        population = read_population(group["population"])
         history = file["burn_in" if numbers["burning"] else "mcmc"]
-        ensembles = Ensembles.read(group["ensembles"], history, lambda *args: new_sampler(proposal, *args))
-        arrays = {name: group[name][...] for name in _ARRAYS}
-        return cls(proposal, ensembles, **numbers, **arrays)
+        ensembles = Ensembles.read(group["ensembles"], history, lambda *args: new_sampler(population, *args))
+        return cls(population, ensembles, **numbers, heights=group["heights"][...])
 
 
-_ARRAYS = ("heights", "draws")
 _NUMBERS = {"seed": int, "burning": bool, "round": int, "n_burn": int, "checked": int, "anew": int}

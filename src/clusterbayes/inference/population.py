@@ -2,8 +2,9 @@
 
 Points are drawn from the current picture of the posterior, weighed by posterior over the mixture of all pictures so
 far, and the next picture is fitted to them. Some rounds turn the Gaussian pictures of the modes into a proposal that a
-chain accepts often, give modes the weights that their mass deserves, and say where to put the walkers. Nothing
-of this enters the results: the chain that follows is exact whatever it starts from.
+chain accepts often, give modes the weights that their mass deserves, and say where to put the walkers. Where a chain
+then finds places that the picture lacks, draws are made there, and weighed with all the others: what is known is kept.
+Nothing of this enters the results: the chain that follows is exact whatever it starts from.
 """
 
 from __future__ import annotations
@@ -11,14 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import h5py
 import numpy as np
 
 from clusterbayes.inference.proposal import Independent, IndependentProposal, Mixture, resample
 from clusterbayes.inference.search import Mode
 
-__all__ = ["Population", "learn"]
+__all__ = ["Population", "learn", "learn_more"]
 
 _ROUNDS = (6, 24)  # the most rounds, by the budget: never fewer than the first, nor more than the second
+_MORE_ROUNDS = 8  # the most when a chain was not content with the picture
+_THIN = 3.0  # posterior over picture, in the logarithm above the median, from which a place of a chain is called thin
+_FEWEST_THIN = 20  # different places that a picture of thin ones can be fitted to
+_TRUSTED = 0.25  # independent draws that each of them is taken to be worth
 _BASE, _EACH = 200, 32  # draws in a round, and those for every free parameter
 _GOOD = 0.33  # share of the newest draws that a chain would accept at which the picture needs no more rounds
 _N_FIT = 3000  # draws, with repeats, that a picture is fitted to
@@ -65,6 +71,30 @@ class Population:
         order = np.argsort(-flatten * self.log_weight - rng.gumbel(size=self.log_prob.size), kind="stable")
         return self.z[order[:n]]
 
+    def write(self, group: h5py.Group) -> None:
+        """Write everything into an HDF5 group."""
+        group.attrs["accepted"] = self.accepted
+        for name in _ARRAYS:
+            group.create_dataset(name, data=getattr(self, name))
+        self.picture.write(group.create_group("picture"))
+        for i, (source, n) in enumerate(self.sources):
+            place = group.create_group(f"sources/{i}")
+            place.attrs.update({"kind": type(source).__name__, "n": n})
+            source.write(place)
+
+    @classmethod
+    def read(cls, group: h5py.Group) -> Population:
+        """Read exactly what `write` has written."""
+        kinds = {kind.__name__: kind for kind in (Mixture, IndependentProposal)}
+        places = [group["sources"][name] for name in sorted(group["sources"], key=int)]
+        sources = tuple((kinds[place.attrs["kind"]].read(place), int(place.attrs["n"])) for place in places)
+        arrays = {name: group[name][...] for name in _ARRAYS}
+        picture = IndependentProposal.read(group["picture"])
+        return cls(**arrays, sources=sources, picture=picture, accepted=float(group.attrs["accepted"]))
+
+
+_ARRAYS = ("z", "log_prob", "log_drawn")
+
 
 def learn(
     log_posterior: Callable[[np.ndarray], np.ndarray],
@@ -97,18 +127,68 @@ def learn(
     -------
     Population
     """
-    n_dim = modes[0].z.size
-    n_round = max(n_least, _BASE + _EACH * n_dim)
+    n_round = max(n_least, _BASE + _EACH * modes[0].z.size)
     sources: tuple[tuple[Independent, int], ...]
     sources = tuple((Mixture.from_modes(modes, widen=widen), n_round // len(_WIDEN)) for widen in _WIDEN)
-    population = None
     rounds = int(np.clip(n_most / n_round, *_ROUNDS))
+    return _in_rounds(None, sources, n_round, rounds, log_posterior, rng, report, stop)
+
+
+def learn_more(
+    population: Population,
+    visited: np.ndarray,
+    log_prob: np.ndarray,
+    log_posterior: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+    *,
+    n_least: int = 0,
+    report: Callable[[float, str], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Population:
+    """Draw further points where a chain was and the picture is thin, and then from better pictures.
+
+    Parameters
+    ----------
+    population : Population
+    visited : (n, n_dim)
+        Where the chain was; it need not have converged.
+    log_prob : (n,)
+        Log posterior there.
+    log_posterior, rng, n_least, report, stop
+        As for `learn`.
+
+    Returns
+    -------
+    Population
+        With all the draws of the old one.
+    """
+    n_round = max(n_least, _BASE + _EACH * visited.shape[1])
+    source, over = population.picture, log_prob - population.picture.log_density(visited)
+    thin = np.unique(visited[over > np.median(over) + _THIN], axis=0)
+    if len(thin) >= _FEWEST_THIN:
+        thin = rng.permutation(thin)
+        source = IndependentProposal.from_draws(thin, int(rng.integers(2**31)), n_effective=_TRUSTED * len(thin))
+    return _in_rounds(population, ((source, n_round),), n_round, _MORE_ROUNDS, log_posterior, rng, report, stop)
+
+
+def _in_rounds(
+    population: Population | None,
+    sources: tuple[tuple[Independent, int], ...],
+    n_round: int,
+    rounds: int,
+    log_posterior: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+    report: Callable[[float, str], None] | None,
+    stop: Callable[[], bool],
+) -> Population:
+    """Draw from some sources, and then from the picture, until it is good or some rounds have passed."""
     for done in range(rounds):
+        of_picture = population is not None and sources[0][0] is population.picture
         population = _grown(population, sources, log_posterior, rng)
         if report is not None:
             report(100.0 * (done + 1) / rounds, f"shape of the posterior, {population.log_prob.size} draws")
-        good = population.accepted > _GOOD and _effective(population.log_weight) > _ENOUGH * n_dim
-        if good or stop():
+        enough = _effective(population.log_weight) > _ENOUGH * population.z.shape[1]
+        if (of_picture and enough and population.accepted > _GOOD) or stop():
             break
         sources = ((population.picture, n_round),)
     assert population is not None  # there is a round

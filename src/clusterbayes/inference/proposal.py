@@ -117,6 +117,10 @@ class Independent(ABC):
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """Log density at z (n, n_dim), shape (n,)."""
 
+    @abstractmethod
+    def write(self, group: h5py.Group) -> None:
+        """Write it into an HDF5 group."""
+
     def __call__(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Proposal function of `emcee.moves.MHMove`: new positions and the log of the proposal ratio."""
         new = self.draw(coords.shape[0], rng)

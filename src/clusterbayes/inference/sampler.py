@@ -1,10 +1,11 @@
 """Sampling with emcee: independent ensembles, adapted proposals during burn-in, fixed ones afterwards.
 
 The sampler works in standard normal coordinates, where the prior is a unit Gaussian. Most moves are independent draws
-from a picture of the posterior that weighted draws or the burn-in have given (`population`, `proposal`), or steps that
-leave that picture as it is; the others are differential evolution with γ = 1, which jumps between modes, and snooker.
-After burn-in nothing adapts, so the chain is a proper Markov chain. It grows until it has converged or the budget is
-spent, and says which.
+from a picture of the posterior that weighted draws have given (`population`, `proposal`), or steps that leave that
+picture as it is; the others are differential evolution with γ = 1, which jumps between modes, and snooker. Where a
+chain finds what the picture lacks, more is drawn there for a better one; the chain then counts as burn-in, and another
+one begins. While what is kept is made nothing adapts, so it is a proper Markov chain. It grows until it has converged
+or the budget is spent, and says which.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from clusterbayes.inference.checkpoint import Keeper, NothingKept
 from clusterbayes.inference.crew import Crew
 from clusterbayes.inference.diagnostics import Convergence, assess
 from clusterbayes.inference.ensembles import Course, Ensembles
-from clusterbayes.inference.population import learn
+from clusterbayes.inference.population import Population, learn, learn_more
 from clusterbayes.inference.proposal import IndependentProposal
 from clusterbayes.inference.search import Mode
 
@@ -35,9 +36,8 @@ _N_ENSEMBLE = 2
 _FLATTEN = (1.0, 0.5)  # power of the weights that each ensemble starts from: the second one is put more widely
 _STILL = 0.4  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
 _ACCEPTED = 0.2  # share of proposals accepted at which the proposal needs no more rounds
-_LEAST, _TOO_LONG, _ANEW = 200, 2.0, 3  # steps of a chain, missing steps in units of them, times: see `_run`
+_LEAST, _TOO_LONG, _ANEW = 200, 2.0, 5  # steps of a chain, missing steps in units of them, times: see `_run`
 _SHORTEST = 10  # steps of a chain that are made even if no time is left
-_TRUSTED = 0.25  # independent draws that an accepted proposal of the burn-in is taken to be worth
 LogPosterior = Callable[[np.ndarray], np.ndarray]  # (n, n_dim) to (n,)
 Report = Callable[[float, str], None]  # percent and a message
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class SamplingOptions:
     n_threads : int or None
         Threads for the likelihood; all cores by default. Numbers do not depend on it.
     burn_rounds, burn_steps : int
-        Most rounds of adaptation, and steps in the first two; later ones up to four times as many. Burn-in ends once
+        Most rounds of burn-in, and steps in the first two; later ones up to four times as many. Burn-in ends once
         the mean log posterior of both ensembles stands still and enough proposals are accepted.
     """
 
@@ -212,17 +212,16 @@ def sample(
     """
     report, keeper = report or (lambda percent, message: None), keeper or NothingKept()
 
-    def new_sampler(
-        proposal: IndependentProposal, n_walkers: int, n_dim: int, backend: Backend
-    ) -> emcee.EnsembleSampler:
-        return _sampler(log_posterior, proposal, n_walkers, n_dim, backend)
+    def new_sampler(population: Population, n_walkers: int, n_dim: int, backend: Backend) -> emcee.EnsembleSampler:
+        return _sampler(log_posterior, population.picture, n_walkers, n_dim, backend)
 
     keeper.begin_sampling()
     limit = TimeLimit(options.max_seconds, keeper)
     with Crew(min(n_threads, _N_ENSEMBLE)) as crew:
-        course = keeper.course(lambda file: Course.read(file, IndependentProposal.read, new_sampler))
+        in_parts = _in_parts(log_posterior, crew)
+        course = keeper.course(lambda file: Course.read(file, Population.read, new_sampler))
         if course is None:
-            course = _set_out(_in_parts(log_posterior, crew), log_posterior, modes, options, rng, report, limit)
+            course = _set_out(in_parts, log_posterior, modes, options, rng, report, limit)
             if not limit.spent():  # with more time these draws are made again, and more of them
                 keeper.hold(course)
         else:
@@ -230,8 +229,9 @@ def sample(
             text = f"going on from {course.place(options.max_steps)}"
             logger.info(text)
             report(0.0, text)
-        course = _burn_in(log_posterior, course, options, report, keeper, crew, limit)
-        return _run(log_posterior, course, options, names, report, keeper, crew, limit)
+
+        course = _burn_in(log_posterior, in_parts, course, options, report, keeper, crew, limit)
+        return _run(log_posterior, in_parts, course, options, names, report, keeper, crew, limit)
 
 
 def _in_parts(log_posterior: LogPosterior, crew: Crew) -> LogPosterior:
@@ -267,12 +267,12 @@ def _set_out(
         )
         for seed, flatten in zip(seeds, _FLATTEN, strict=True)
     ]
-    ensembles = _begin(log_posterior, population.picture, states)
-    return Course(population.picture, ensembles, int(seeds[0]), draws=np.empty((0, modes[0].z.size)))
+    return Course(population, _begin(log_posterior, population, states), int(seeds[0]))
 
 
 def _burn_in(
     log_posterior: LogPosterior,
+    in_parts: LogPosterior,
     course: Course,
     options: SamplingOptions,
     report: Report,
@@ -280,60 +280,75 @@ def _burn_in(
     crew: Crew,
     limit: TimeLimit,
 ) -> Course:
-    """Adapt the proposal in rounds until the mean log posterior of the ensembles stands still.
+    """Go on in rounds until the mean log posterior of the ensembles stands still and enough proposals are accepted.
 
     If the time is spent before, the walkers go on from where they are, in a course that is still called burning and
     that the keeper does not hold: with more time, it is burn-in that goes on.
     """
     while course.burning:
-        if limit.spent():
-            return _forget(log_posterior, course, course.proposal)
-        n_steps = options.burn_steps * min(2 ** (course.round // 2), 4)  # later rounds teach the proposal more
+        n_steps = options.burn_steps * min(2 ** (course.round // 2), 4)  # later rounds are longer
 
         def after_step(done: int, course: Course = course, n_steps: int = n_steps) -> None:
             keeper.after_step()
             share = (course.round + done / n_steps) / options.burn_rounds
             report(10.0 + 20.0 * share, f"burn-in {course.n_burn + done} steps")
 
-        course.ensembles.advance(n_steps, after_step, crew, limit.spent)
         if not limit.spent():
-            course = keeper.hold(_adapted(log_posterior, course, options))
+            course.ensembles.advance(n_steps, after_step, crew, limit.spent)
+        following = course
+        if not limit.spent():
+            following = _after_round(log_posterior, in_parts, course, options, report, limit)
+        if limit.spent():
+            return _forget(log_posterior, course, course.population)
+        course = keeper.hold(following)
     return course
 
 
-def _adapted(log_posterior: LogPosterior, course: Course, options: SamplingOptions) -> Course:
-    """Learn from a round of burn-in, and begin the next one, or the chain if both ensembles stand still."""
+def _after_round(
+    log_posterior: LogPosterior,
+    in_parts: LogPosterior,
+    course: Course,
+    options: SamplingOptions,
+    report: Report,
+    limit: TimeLimit,
+) -> Course:
+    """Begin the next round of burn-in, or the chain if both ensembles stand still, with a better picture if needed."""
     ensembles = course.ensembles
-    half, n_dim = ensembles.n_steps // 2, ensembles.states[0].coords.shape[1]
+    half = ensembles.n_steps // 2
     log_prob = np.stack([part.ravel() for part in np.split(ensembles.log_prob()[half:], _N_ENSEMBLE, axis=1)])
     heights = log_prob.mean(axis=1)
     before = course.heights if course.round else ensembles.log_prob()[:half].mean()
     change = np.abs(heights - before).max()
     still = max(change, float(np.ptp(heights))) < _STILL * log_prob.std()
-    fresh = ensembles.chain()[half:].reshape(-1, n_dim)
-    draws = np.concatenate([course.draws, fresh]) if still else fresh  # what was seen on the way up is forgotten
     good = ensembles.acceptance > _ACCEPTED
     over = (still and good) or course.round + 1 == options.burn_rounds
-    course = replace(course, heights=heights, draws=draws, burning=not over, round=course.round + 1)
-    return _forget(log_posterior, course, course.proposal if good else _taught(course))
+    population = course.population if good else _better(in_parts, course, half, report, limit)
+    course = replace(course, heights=heights, burning=not over, round=course.round + 1)
+    return _forget(log_posterior, course, population)
 
 
-def _taught(course: Course) -> IndependentProposal:
-    """Fit a proposal to the draws of the burn-in."""
-    worth = max(1.0, _TRUSTED * course.ensembles.acceptance * len(course.draws))
-    return IndependentProposal.from_draws(course.draws, course.seed, n_effective=worth)
+def _better(in_parts: LogPosterior, course: Course, first: int, report: Report, limit: TimeLimit) -> Population:
+    """Learn from where the walkers were from step `first` on."""
+    ensembles = course.ensembles
+    visited = ensembles.chain()[first:]
+    return learn_more(
+        course.population, visited.reshape(-1, visited.shape[2]), ensembles.log_prob()[first:].ravel(), in_parts,
+        np.random.default_rng([course.seed, course.round, course.anew]), n_least=3 * visited.shape[1] // _N_ENSEMBLE,
+        report=lambda _, text: report(30.0, text), stop=limit.spent,
+    )  # fmt: skip
 
 
-def _forget(log_posterior: LogPosterior, course: Course, proposal: IndependentProposal) -> Course:
-    """Go on with a proposal from where the walkers are; what they have visited so far is burn-in."""
+def _forget(log_posterior: LogPosterior, course: Course, population: Population) -> Course:
+    """Go on with a picture from where the walkers are; what they have visited so far is burn-in."""
     return replace(
-        course, proposal=proposal, ensembles=_begin(log_posterior, proposal, course.ensembles.states), checked=0,
-        n_burn=course.n_burn + course.ensembles.n_steps,
+        course, population=population, ensembles=_begin(log_posterior, population, course.ensembles.states),
+        checked=0, n_burn=course.n_burn + course.ensembles.n_steps,
     )  # fmt: skip
 
 
 def _run(
     log_posterior: LogPosterior,
+    in_parts: LogPosterior,
     course: Course,
     options: SamplingOptions,
     names: tuple[str, ...],
@@ -345,7 +360,7 @@ def _run(
     """Sample with fixed proposals until converged or out of steps or time.
 
     A chain of 200 steps or more that would have to grow to three times its length has a poor proposal: it then counts
-    as burn-in, teaches a better one, and another chain begins, three times at most.
+    as burn-in, shows where a better one is to be learned, and another chain begins, five times at most.
     """
 
     def out_of_time() -> bool:
@@ -361,9 +376,10 @@ def _run(
         checked = course.checked
         missing = 1.02 * convergence.length_needed - checked if convergence else 100.0
         if checked >= _LEAST and missing > _TOO_LONG * checked and course.anew < _ANEW:
-            seen = course.ensembles.chain()
-            taught = replace(course, draws=seen.reshape(-1, seen.shape[2]), anew=course.anew + 1)
-            course, convergence = keeper.hold(_forget(log_posterior, taught, _taught(taught))), None
+            population = _better(in_parts, course, 0, report, limit)
+            if not limit.spent():  # else it is this chain that is judged
+                course = _forget(log_posterior, replace(course, anew=course.anew + 1), population)
+                course, convergence = keeper.hold(course), None
             continue
         pace = convergence.progress / checked if convergence else 0.0
 
@@ -404,8 +420,8 @@ def _verdict(convergence: Convergence | None) -> str:
     return f", ESS {convergence.ess_min:.0f}, R-hat {convergence.rhat_max:.3f}"
 
 
-def _begin(log_posterior: LogPosterior, proposal: IndependentProposal, states: list[emcee.State]) -> Ensembles:
-    return Ensembles.begin(lambda *shape: _sampler(log_posterior, proposal, *shape), states)
+def _begin(log_posterior: LogPosterior, population: Population, states: list[emcee.State]) -> Ensembles:
+    return Ensembles.begin(lambda *shape: _sampler(log_posterior, population.picture, *shape), states)
 
 
 def _sampler(

@@ -63,14 +63,14 @@ class TestMoments:
 
 @pytest.mark.parametrize(("enough", "kept"), [(0.2, True), (1.0, False)])
 def test_a_good_proposal_outlasts_a_restless_burn_in(enough, kept, monkeypatch):
-    """Burn-in that never stands still; negative control: a proposal that is never good enough is fitted anew."""
-    taught = []
+    """Burn-in that never stands still; negative control: one that is never good enough is learned anew."""
+    asked = []
     monkeypatch.setattr(sampling, "_STILL", 0.0)
     monkeypatch.setattr(sampling, "_ACCEPTED", enough)
-    monkeypatch.setattr(sampling, "_taught", lambda course: taught.append(course) or course.proposal)
+    monkeypatch.setattr(sampling, "learn_more", lambda known, *args, **options: asked.append(known) or known)
     covariance = correlated(3, 4)
     run(gaussian(np.zeros(3), covariance), [Mode(np.zeros(3), 0.0, covariance)], max_steps=20, burn_rounds=3)
-    assert (len(taught) == 0) == kept
+    assert (len(asked) == 0) == kept
 
 
 def test_two_modes_keep_their_weights():
