@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,9 +71,24 @@ def test_a_folder_begun_with_another_grid_of_the_same_name_is_refused(tmp_path):
         run_sbc(experiment, tmp_path / "a", 0)
 
 
-@pytest.mark.parametrize(("nature", "mean"), [("parsec", 0.12), ("mist", 0.0)])
-def test_colours_that_clusters_taught_are_unknown_where_another_family_plays_nature(nature, mean):
+@pytest.mark.parametrize(("same", "mean", "most"), [(True, 0.12, 0.3), (False, 0.0, 0.2)])
+def test_what_is_known_where_another_family_plays_nature(same, mean, most, tmp_path):
+    """Colours that clusters have taught are unknown there, and metallicities that the other has not are not drawn."""
+    analytic_grid(mh=(-0.5, 0.0, 0.2)).save(tmp_path / "closed.h5")
+    nature = "parsec" if same else str(tmp_path / "closed.h5")
     experiment = Experiment(simulate_with=nature, fit_with="parsec", model_error="terms")
     grid = IsochroneGrid.load("parsec", bands=experiment.regime.bands)
     parameters = sbc._parameters(experiment, grid)
     assert parameters.priors["colour_3.51"].mean == pytest.approx(mean)
+    assert parameters.priors["mh"].high == pytest.approx(most)
+
+
+def test_faults_of_another_family_have_no_place(experiment, tmp_path):
+    """What plays nature has floors and colours of its own, which are no truth for the fit's."""
+    other = tmp_path / "other.h5"
+    analytic_grid(mh=(-0.5, 0.0, 0.4)).save(other)
+    for fitted, faults in ((experiment.fit_with, True), (str(other), False)):
+        asked = replace(experiment, fit_with=fitted)
+        (outcome,) = run_sbc(asked, tmp_path / f"faults-{faults}", 1, n_workers=1, tell=lambda line: None)
+        assert ("floor_Gaia_G" in outcome["place"]) == ("colour_3.51" in outcome["place_shrunk"]) == faults
+        assert {"log_age", "dist_mod", "a_v", "a_v_dispersion", "joint"} <= set(outcome["place"])

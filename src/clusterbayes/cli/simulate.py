@@ -69,6 +69,14 @@ def simulate(
             rich_help_panel=_SAMPLE,
         ),
     ] = 0.0,
+    a_v_dispersion: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Standard deviation of the members' extinctions (mag): differential reddening.",
+            rich_help_panel=_SAMPLE,
+        ),
+    ] = 0.0,
     proper_motion: Annotated[
         bool, typer.Option("--proper-motion", help="Add proper motions (mas/yr) with errors.", rich_help_panel=_SAMPLE)
     ] = False,
@@ -141,7 +149,8 @@ def simulate(
     cluster = (log_age, mh, dist_mod, a_v, binary_frac, n_members, n_field)
     made = simulate_cluster(
         *cluster, grid=isochrones, bands=names, mag_limit=limit, seed=seed,
-        depth=depth, parallax=parallax, proper_motion=proper_motion, positions=positions,
+        depth=depth, a_v_dispersion=a_v_dispersion, parallax=parallax, proper_motion=proper_motion,
+        positions=positions,
     )  # fmt: skip
     known = {"name": isochrones.name, "digest": isochrones.digest}
     dust = {"extinction_law": isochrones.metadata.get("law"), "r_v": isochrones.r_v}

@@ -37,6 +37,7 @@ __all__ = ["DEFAULT_TOLERANCE", "FINE_MASS_RATIOS", "ClusterModel", "MassRatios"
 #: Number of stars after which the errors of the models, rather than the number of stars, limit what can be learnt.
 DEFAULT_TOLERANCE = 100.0
 _COARSE_GAIN = 11.0  # the default power is a tenth of that for a thousand stars
+_SOLAR_LOG_TEFF, _N_ALIKE = 3.76, 50  # vertices about that temperature stand for all where stars' extinctions differ
 _BATCH = 50_000  # stars times walkers between two beats, a few tenths of a second
 _STAR_BLOCK = 20_000  # stars whose properties are worked out at once: keeps their moments in some 100 MB
 
@@ -143,6 +144,7 @@ class ClusterModel:
         self.cells: Cells | None = None
         self._points = self._stars  # what the likelihood is summed over
         self._sequence = self._build_sequence()
+        self._per_a_v = _per_a_v(grid, self.bands)
 
     def __repr__(self) -> str:
         names = ", ".join(observable.name for observable in self.observed.observables)
@@ -419,7 +421,10 @@ class ClusterModel:
 
     def _population(self, values: Mapping[str, np.ndarray]) -> kernels.Population:
         held, radius = "q_slope" in self.parameters.fixed, None if self.circle is None else self.circle[2]
-        return population_of(values, self.grid, self.bands, self.mass_ratios, slope_held=held, radius=radius)
+        return population_of(
+            values, self.grid, self.bands, self.mass_ratios,
+            per_a_v=self._per_a_v, slope_held=held, radius=radius,
+        )  # fmt: skip
 
     def _build_sequence(self) -> kernels.Sequence:
         columns = [self.grid.bands.index(band) for band in self.bands]
@@ -479,6 +484,13 @@ class ClusterModel:
         result = np.empty_like(values)
         result[:, self.observed.order] = values
         return result
+
+
+def _per_a_v(grid: IsochroneGrid, bands: Sequence[str]) -> np.ndarray:
+    """Extinction of stars like the Sun in some bands for a small A_V, in units of it, (n_band,)."""
+    columns = [grid.bands.index(band) for band in bands]
+    alike = np.argsort(np.abs(grid.log_teff - _SOLAR_LOG_TEFF).ravel(), kind="stable")[:_N_ALIKE]
+    return grid.ext[..., columns, 0].reshape(-1, len(columns))[alike].mean(axis=0)
 
 
 def _every(phase: np.ndarray, thin: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What a simulated catalogue may have beyond a clean isochrone: every parameter that a fit can sample.
 
 With it the simulator draws from the model that the likelihood describes: laws and slopes of masses and mass ratios,
-outliers, floors of the errors, zero points, and a colour discrepancy.
+outliers, floors of the errors, zero points, a colour discrepancy, and differences of extinction.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Details:
         Colour discrepancy [mag] at knots in log Teff.
     depth : float
         Standard deviation of the members' distances [pc].
+    a_v_dispersion : float
+        Standard deviation of the members' extinctions [mag]; none of them is negative.
     """
 
     mass_law: str = "kroupa"
@@ -43,6 +45,7 @@ class Details:
     zero_point: dict[str, float] = field(default_factory=dict)
     colour: dict[float, float] = field(default_factory=dict)
     depth: float = 0.0
+    a_v_dispersion: float = 0.0
 
     @classmethod
     def from_parameters(
@@ -59,4 +62,5 @@ class Details:
             q_slope=values["q_slope"], outlier_frac=values["outlier_frac"], floor=named("floor_"),
             zero_point=named("zero_point_"),
             colour={float(knot): value for knot, value in named("colour_").items()},
+            a_v_dispersion=values.get("a_v_dispersion", 0.0),  # results of before have none
         )  # fmt: skip

@@ -93,6 +93,7 @@ class Population(NamedTuple):
     outlier_frac: np.ndarray
     floor: np.ndarray  # (n_walkers, n_band) mag
     zero_point: np.ndarray  # (n_walkers, n_band) mag
+    reddening: np.ndarray  # (n_walkers, n_band) dispersion of the extinction [mag]
     colour: np.ndarray  # (n_walkers, n_knot) mag
     parallax_zero_point: np.ndarray  # mas, to be added to the catalogue's
     depth: np.ndarray  # spread of the members along the line of sight [pc]
@@ -120,7 +121,8 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
     n_star = stars.values.shape[0]
     n_eep = seq.nodes.shape[2]
     correlated = stars.covariance.shape[0] > 0
-    whitened = arrange(stars.values, stars.errors, correlated, stars.unknown)
+    reddened = bool((pop.reddening[start:stop] != 0.0).any())
+    whitened = arrange(stars.values, stars.errors, correlated, reddened, stars.unknown)
     iso = np.empty((n_eep, 3 + seq.matrix.shape[1]))
     ratios = np.concatenate((seq.q_nodes, 0.5 * (seq.q_nodes[1:] + seq.q_nodes[:-1])))
     mu = np.empty((1 + ratios.size, seq.matrix.shape[0], n_eep))
@@ -130,13 +132,13 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
     if seq.conditional:
         alone = np.full(stars.errors.shape, np.nan)
         alone[:, 0] = stars.errors[:, 0]
-        primary = arrange(stars.values, alone, correlated, np.ones(stars.unknown.shape, np.bool_))
+        primary = arrange(stars.values, alone, correlated, reddened, np.ones(stars.unknown.shape, np.bool_))
     number_here = np.ones(n_star)
     astrometry = np.ones(n_star)
     no_moments = np.empty((0, N_MOMENT))
     for w in range(start, stop):
-        limits = _with_floor(seq.limits, pop.floor[w, 0])
-        cuts = _with_floors(seq.cuts, seq.cut_band, pop.floor[w])
+        limits = _with_floor(seq.limits, math.hypot(pop.floor[w, 0], pop.reddening[w, 0]))
+        cuts = _with_floors(seq.cuts, seq.cut_band, np.hypot(pop.floor[w], pop.reddening[w]))
         first = vertices(
             seq.nodes, pop.i_age[w], pop.w_age[w], pop.i_mh[w], pop.w_mh[w], pop.dist_mod[w], pop.a_v[w],
             pop.zero_point[w], pop.colour[w], seq.knots, seq.pattern, _faintest_primary(limits), iso,
@@ -146,10 +148,10 @@ def evaluate(start, stop, stars, seq, pop, log_likelihood, cluster, moments, log
             continue
         system_magnitudes(iso, first, ratios, seq.matrix, mu)
         numbers(iso, first, pop.alpha[w, 0], pop.alpha[w, 1], seq.imf, number)
-        if w == start or (pop.floor[w] != pop.floor[w - 1]).any():
-            whiten(stars.covariance, seq.matrix, pop.floor[w], whitened)
+        if w == start or (pop.floor[w] != pop.floor[w - 1]).any() or (pop.reddening[w] != pop.reddening[w - 1]).any():
+            whiten(stars.covariance, seq.matrix, pop.floor[w], pop.reddening[w], whitened)
             if seq.conditional:
-                whiten(stars.covariance, seq.matrix, pop.floor[w], primary)
+                whiten(stars.covariance, seq.matrix, pop.floor[w], pop.reddening[w], primary)
         strips = Strips(
             iso, first, mu, number, seq.q_nodes, pop.q_share[w], pop.q_lean[w], pop.binary_frac[w], seq.n_fitted
         )

@@ -80,14 +80,8 @@ def star_densities(strips, stars, limits, cuts, table, density, moments):
     density[:] = 0.0
     moments[:] = 0.0
     run, patch = room_for_run(n_obs), np.empty((4, n_obs))
-    values, scale, reach, below, norm, whose = (
-        stars.values,
-        stars.scale,
-        stars.reach,
-        stars.below,
-        stars.norm,
-        stars.star,
-    )
+    values, scale, reach, below, dust = stars.values, stars.scale, stars.reach, stars.below, stars.dust
+    norm, whose = stars.norm, stars.star
     upper, lower = stars.upper, stars.lower
     pairs = _room_for_pairs(n_cut)
     products, batch, star, strip, vertex = pairs.products, pairs.batch, pairs.star, pairs.strip, pairs.vertex
@@ -124,7 +118,7 @@ def star_densities(strips, stars, limits, cuts, table, density, moments):
             for first, last in ((begin, stop), (n_sorted, n_star)):  # those in reach, and those of large error
                 while first < last:
                     n = min(CHUNK, last - first)
-                    products_of_chunk(values, scale, reach, below, first, n, patch, products)
+                    products_of_chunk(values, scale, reach, below, dust, first, n, patch, products)
                     for i in range(n):
                         if is_near(products, i):
                             added = add_pair(batch, waiting, products_of(products, i), slope, weight * norm[first + i])

@@ -48,6 +48,7 @@ class Whitened(NamedTuple):
     scale: np.ndarray  # (n_obs, n_star + LANES) diagonal of the inverse Cholesky factor of Σ, 0 where missing
     reach: np.ndarray  # (n_obs, n_star + LANES) distance at which a star feels a patch, infinite where missing
     below: np.ndarray  # (n_obs, n_obs, n_star + LANES) the rest of it; (n_obs, n_obs, 0) where errors are independent
+    dust: np.ndarray  # (n_obs, n_star + LANES) what a shared error takes off inner products; (n_obs, 0) where none does
     norm: np.ndarray  # (n_star,) |2πΣ|^(−1/2)
     upper: np.ndarray  # (n_sorted,) largest value + reach of column 0 at this place and those before it
     lower: np.ndarray  # (n_sorted,) smallest value − reach of column 0 at this place and those after it
@@ -55,7 +56,7 @@ class Whitened(NamedTuple):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def arrange(values, errors, correlated, unknown):
+def arrange(values, errors, correlated, reddened, unknown):
     """Arrange stars.
 
     Parameters
@@ -63,7 +64,9 @@ def arrange(values, errors, correlated, unknown):
     values, errors : (n_star, n_obs)
         Sorted by column 0; NaN where missing.
     correlated : bool
-        Whether the errors of a star are.
+        Whether the errors of a star are, before the stars' own extinction.
+    reddened : bool
+        Whether the extinction of the stars may differ.
     unknown : (n_star, n_cut)
         See `Whitened`.
 
@@ -85,49 +88,72 @@ def arrange(values, errors, correlated, unknown):
     return Whitened(
         star, n_sorted, placed, variance, np.zeros(shape), np.full(shape, np.inf),
         np.zeros((n_obs, n_obs, n_star + LANES if correlated else 0)),
+        np.zeros((n_obs, n_star + LANES if reddened and not correlated else 0)),
         np.empty(n_star), np.empty(n_sorted), np.empty(n_sorted),
         unknown,
     )  # fmt: skip
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def whiten(covariance, matrix, floor, out):
-    """Divide stars by their errors: Σ = C + A diag(floor²) Aᵀ and its inverse Cholesky factor.
+def whiten(covariance, matrix, floor, reddening, out):
+    """Divide stars by their errors: Σ = C + A (diag(floor²) + d dᵀ) Aᵀ, where d is the dispersion of the extinction.
+
+    Where errors are independent but for d, the inverse Cholesky factor is that of the rest, and d takes the square of
+    one more product off every inner product (Sherman & Morrison 1950, Ann. Math. Stat. 21, 124).
 
     Parameters
     ----------
     covariance : (n_star, n_obs, n_obs) or (0, n_obs, n_obs)
         Read where it has rows; else errors are independent.
     matrix : (n_obs, n_band)
-    floor : (n_band,)
+    floor, reddening : (n_band,)
         [mag]
     out : Whitened
         From `arrange`; filled.
     """
     n_obs, n_star = out.values.shape[0], out.star.size
-    extra = np.zeros((n_obs, n_obs))
+    extra, shared = np.zeros((n_obs, n_obs)), np.zeros(n_obs)
     for a in range(n_obs):
+        for b in range(floor.size):
+            shared[a] += matrix[a, b] * reddening[b]
         for c in range(n_obs):
             for b in range(floor.size):
                 extra[a, c] += matrix[a, b] * matrix[c, b] * floor[b] * floor[b]
     if covariance.shape[0] == 0:
         out.norm[:] = 1.0
         for a in range(n_obs):
-            _divide(out.variance[a], extra[a, a], out.scale[a], out.reach[a], out.norm)
+            _divide(out.variance[a], extra[a, a], shared[a] ** 2, out.scale[a], out.reach[a], out.norm)
+        if out.dust.shape[1] > 0:
+            _share(shared, out.scale, out.dust, out.norm)
     else:
+        for a in range(n_obs):
+            for c in range(n_obs):
+                extra[a, c] += shared[a] * shared[c]
         for n in range(n_star):
             _factor(n, covariance[out.star[n]], extra, out)
     _reaches(out.values[0], out.reach[0], out.upper, out.lower)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _divide(variance, extra, scale, reach, norm):
+def _divide(variance, extra, shared, scale, reach, norm):
     """Fill scales and reaches of one observable, and multiply the normalisations by the scales."""
     for i in range(norm.size):
-        sigma = math.sqrt(variance[i] + extra)
-        s = 1.0 / sigma
-        scale[i], reach[i] = s, REACH * sigma
+        s = 1.0 / math.sqrt(variance[i] + extra)
+        scale[i], reach[i] = s, REACH * math.sqrt(variance[i] + extra + shared)
         norm[i] *= s * (1.0 / _SQRT_2PI) if s > 0.0 else 1.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _share(shared, scale, dust, norm):
+    """Fill what an error that observables share (n_obs,) takes off inner products, and widen the normalisations."""
+    for i in range(norm.size):
+        total = 0.0
+        for a in range(shared.size):
+            total += (shared[a] * scale[a, i]) ** 2
+        less = 1.0 / math.sqrt(1.0 + total)
+        for a in range(shared.size):
+            dust[a, i] = shared[a] * scale[a, i] ** 2 * less
+        norm[i] *= less
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -175,7 +201,7 @@ def _factor(n, covariance, extra, out):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def products_of_chunk(values, scale, reach, below, first, n, patch, products):
+def products_of_chunk(values, scale, reach, below, dust, first, n, patch, products):
     """Inner products of n stars from a place on and a patch (4, n_obs), in whitened coordinates, and who is in reach.
 
     `products` (N_PRODUCT,) is filled: r·r, r·u, r·w, u·u, u·w, w·w, and 1 where the star feels the patch, else 0.
@@ -203,7 +229,31 @@ def products_of_chunk(values, scale, reach, below, first, n, patch, products):
             products[_UU + i] += u * u
             products[_UW + i] += u * w
             products[_WW + i] += w * w
+    if dust.shape[1] > 0:
+        _take_shared(values, dust, start, n, patch, products)
     _mark_near(n, products)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _take_shared(values, dust, start, n, patch, products):
+    """Take off the products what lies along the error that the observables share."""
+    for i in range(n):
+        products[_R + i] = products[_U + i] = products[_W + i] = 0.0
+    for a in range(patch.shape[1]):
+        centre, along, across = patch[0, a], patch[1, a], patch[2, a]
+        for i in range(n):
+            at = start + np.uint64(i)
+            products[_R + i] += dust[a, at] * (values[a, at] - centre)
+            products[_U + i] += dust[a, at] * along
+            products[_W + i] += dust[a, at] * across
+    for i in range(n):
+        r, u, w = products[_R + i], products[_U + i], products[_W + i]
+        products[_RR + i] -= r * r
+        products[_RU + i] -= r * u
+        products[_RW + i] -= r * w
+        products[_UU + i] -= u * u
+        products[_UW + i] -= u * w
+        products[_WW + i] -= w * w
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})

@@ -16,7 +16,16 @@ from clusterbayes.errors import SettingsError
 from clusterbayes.model.imf import mass_function
 from clusterbayes.model.priors import Exponential, HalfNormal, Normal, Prior, Uniform, parse_prior
 
-__all__ = ["COLOUR_KNOTS", "FLOOR_LEAST", "FLOOR_SCALE", "ParameterSet", "default_priors", "floor_scale", "unit_of"]
+__all__ = [
+    "COLOUR_KNOTS",
+    "FLOOR_LEAST",
+    "FLOOR_SCALE",
+    "ParameterSet",
+    "default_priors",
+    "floor_scale",
+    "unit_of",
+    "within",
+]
 
 #: Knots of the colour discrepancy [log Teff], with the standard deviation of its prior there [mag]. Models follow the
 #: colours of most stars to about 0.02 mag; below 4,000 K they are off by up to 0.15 mag.
@@ -33,12 +42,18 @@ FLOOR_LEAST = 0.007
 #: photometry of ground-based bands are off. Gaia's bands are known to a few thousandths, and held.
 ZERO_POINT_SCALE, _CALIBRATED = 0.02, "Gaia_"
 
+#: Width of the prior of the dispersion of A_V among the members [mag].
+A_V_DISPERSION_SCALE = 0.05
+
+_WIDTHS = ("floor_", "depth", "pm_dispersion", "a_v_dispersion")  # parameters that can't be negative
+
 _UNITS = {
     "log_age": "log10(yr)",
     "mh": "dex",
     "dist_mod": "mag",
     "distance": "pc",
     "a_v": "mag",
+    "a_v_dispersion": "mag",
     "ebv": "mag",
     "age_gyr": "Gyr",
     "parallax_zero_point": "mas",
@@ -105,7 +120,7 @@ def default_priors(
         Known uncertainty of the photometric zero point of a band [mag]; 0 holds its offset at zero. By default it is
         0.02 mag, and 0 in Gaia's bands, where the common part of the colour discrepancy stands for it.
     model_error : bool
-        Whether floors, zero points and colour discrepancies are free, or zero.
+        Whether floors, zero points, colour discrepancies and the dispersion of the extinction are free, or zero.
     pm_priors : tuple of Prior, optional
         Of the cluster's proper motion [mas/yr], where proper motions are part of the model.
     radius : float, optional
@@ -156,6 +171,10 @@ def default_priors(
             priors[f"colour_{knot:.2f}"] = Normal(mean, std)
         else:
             fixed[f"colour_{knot:.2f}"] = 0.0
+    if model_error:
+        priors["a_v_dispersion"] = HalfNormal(A_V_DISPERSION_SCALE)
+    else:
+        fixed["a_v_dispersion"] = 0.0
     if parallax_zero_point is None:
         fixed.update(parallax_zero_point=0.0, depth=0.0)
     else:
@@ -228,7 +247,7 @@ class ParameterSet:
                 allowed = _range(name, default)
                 raise SettingsError(f"the prior of {name} lies outside the allowed range", name, str(prior), allowed)
             held.pop(name, None)
-            free[name] = _within(prior, default)
+            free[name] = within(prior, default)
         for name, value in (user_fixed or {}).items():
             _check_known(name, known)
             if name in (user_priors or {}):
@@ -237,12 +256,17 @@ class ParameterSet:
             if default is not None and not default.low <= value <= default.high:
                 allowed = _range(name, default)
                 raise SettingsError(f"{name} cannot be held at this value", name, value, allowed)
-            if not np.isfinite(value) or (value < 0.0 and name.startswith(("floor_", "depth", "pm_dispersion"))):
+            if not np.isfinite(value) or (
+                value < 0.0 and name.startswith(("floor_", "depth", "pm_dispersion", "a_v_"))
+            ):
                 raise SettingsError(
                     f"{name} cannot be held at this value", name, value, "a finite number, not negative"
                 )
             free.pop(name, None)
             held[name] = float(value)
+        if held.get("a_v") == 0.0 and "a_v_dispersion" not in (user_priors or {}):
+            held.setdefault("a_v_dispersion", 0.0)  # where there is no dust, it does not differ
+            free.pop("a_v_dispersion", None)
         return cls(free, held)
 
     @property
@@ -323,8 +347,8 @@ def _range(name: str, default: Prior) -> str:
     return f"{default.low:g} to {default.high:g} {unit_of(name)}".strip()
 
 
-def _within(prior: Prior, default: Prior | None) -> Prior:
-    """Cut a user's prior at the bounds that the grid or physics sets."""
+def within(prior: Prior, default: Prior | None) -> Prior:
+    """Cut a prior at the bounds of another, which the grid or physics sets."""
     if default is None or (prior.low >= default.low and prior.high <= default.high):
         return prior
     low, high = max(prior.low, default.low), min(prior.high, default.high)

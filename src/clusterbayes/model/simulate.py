@@ -27,6 +27,7 @@ __all__ = ["SimulatedCluster", "photometric_error", "simulate_cluster", "true_me
 # Error at the bright end [mag], magnitude at which the photon noise is 0.01 mag: after Gaia EDR3 and a 0.5 m telescope.
 _NOISE = {"Gaia_G": (0.0028, 20.5), "Gaia_BP": (0.0030, 16.6), "Gaia_RP": (0.0040, 17.0)}
 _GROUND_NOISE = (0.008, 16.5)
+_SMALL_A_V = 0.01  # mag, over which the extinction is taken to be linear in A_V
 _NOISE_SLOPE = 0.28  # dex per mag
 _NOISE_END = 0.5  # mag: fainter stars are not measured, so none of them is scattered into the sample
 _PARALLAX_NOISE = (0.02, 15.0)  # mas at the bright end, magnitude from which it grows
@@ -84,6 +85,7 @@ def simulate_cluster(
     alpha: tuple[float, float] = (1.3, 2.3),
     floor: float = 0.0,
     depth: float = 0.0,
+    a_v_dispersion: float = 0.0,
     parallax: bool = False,
     proper_motion: bool = False,
     positions: bool = False,
@@ -117,6 +119,8 @@ def simulate_cluster(
         Scatter of members beyond the listed errors [mag].
     depth : float
         Standard deviation of the members' distances [pc].
+    a_v_dispersion : float
+        Standard deviation of the members' extinctions [mag]; none of them is negative.
     parallax : bool
         Add parallaxes and their errors, zero point applied.
     proper_motion : bool
@@ -124,7 +128,7 @@ def simulate_cluster(
     positions : bool
         Add right ascension and declination in a circle: a Plummer profile for members, field stars evenly spread.
     details : Details, optional
-        Further parameters; then `alpha`, `floor` and `depth` are not read.
+        Further parameters; then `alpha`, `floor`, `depth` and `a_v_dispersion` are not read.
     field_density : FieldDensity, optional
         Where field stars are drawn from, instead of the crude disc: its columns are the magnitudes in `bands`, that of
         the limit first.
@@ -152,7 +156,9 @@ def simulate_cluster(
         grid = IsochroneGrid.load(grid, bands=names)
     rng = np.random.default_rng(seed)
     limits = (names.index(limit_band), bright, faint)
-    details = details or Details(alpha=alpha, floor=dict.fromkeys(names, floor), depth=depth)
+    details = details or Details(
+        alpha=alpha, floor=dict.fromkeys(names, floor), depth=depth, a_v_dispersion=a_v_dispersion
+    )
     sky = _Sky(grid, names, limits, details, rng)
     n_outliers = int(rng.binomial(n_members, details.outlier_frac)) if details.outlier_frac > 0.0 else 0
     members = sky.collect(n_members - n_outliers, lambda n: sky.members(n, log_age, mh, dist_mod, a_v, binary_frac))
@@ -190,6 +196,7 @@ def simulate_cluster(
         "binary_frac_q05": binary_frac * float(sky.ratios.share_above(0.5, np.array([details.q_slope]))[0]),
         "member_frac": n_members / (n_members + n_field), "alpha_1": details.alpha[0], "alpha_2": details.alpha[1],
         "floor": max(details.floor.values(), default=0.0), "depth": details.depth,
+        "a_v_dispersion": details.a_v_dispersion,
         "n_members": n_members, "n_field": n_field, "seed": seed,
     }  # fmt: skip
     if proper_motion:
@@ -340,8 +347,13 @@ class _Sky:
         mass = draw_masses(self.rng, n, lowest, float(iso.m_ini[-1]), *details.alpha, law=details.mass_law)
         is_binary = self.rng.random(n) < binary_frac
         q = np.where(is_binary, self.ratios.draw(self.rng, n, details.q_slope), 0.0)
-        primary = _at_mass(iso.m_ini, apparent, mass)
-        companion = _at_mass(iso.m_ini, apparent, np.where(is_binary, q * mass, mass))
+        second = np.where(is_binary, q * mass, mass)
+        primary, companion = _at_mass(iso.m_ini, apparent, mass), _at_mass(iso.m_ini, apparent, second)
+        if details.a_v_dispersion > 0.0:
+            own = np.maximum(details.a_v_dispersion * self.rng.normal(size=n), -a_v)
+            per_a_v = (self._apparent(iso, dist_mod, a_v + _SMALL_A_V) - apparent) / _SMALL_A_V
+            primary = primary + own[:, None] * _interpolated(iso.m_ini, per_a_v, mass)
+            companion = companion + own[:, None] * _interpolated(iso.m_ini, per_a_v, second)
         both = -2.5 * np.log10(10 ** (-0.4 * primary) + 10 ** (-0.4 * companion))
         true = np.where(is_binary[:, None], both, primary)
         parallax = np.full(n, 10.0 ** (2.0 - 0.2 * dist_mod))
@@ -413,4 +425,9 @@ class _Sky:
 def _at_mass(m_ini: np.ndarray, magnitudes: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """Magnitudes (n, n_band) at given masses; below the lowest mass the light fades as its fifth power."""
     fade = 12.5 * np.log10(np.maximum(m_ini[0] / mass, 1.0))
-    return np.stack([np.interp(mass, m_ini, column) for column in magnitudes.T], axis=1) + fade[:, None]
+    return _interpolated(m_ini, magnitudes, mass) + fade[:, None]
+
+
+def _interpolated(m_ini: np.ndarray, columns: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """Interpolate columns (n_vertex, n_band) to given masses, (n, n_band)."""
+    return np.stack([np.interp(mass, m_ini, column) for column in columns.T], axis=1)

@@ -21,6 +21,7 @@ def population_of(
     bands: Sequence[str],
     mass_ratios: MassRatios,
     *,
+    per_a_v: np.ndarray,
     slope_held: bool,
     radius: float | None,
 ) -> kernels.Population:
@@ -34,6 +35,8 @@ def population_of(
     bands : sequence of str
         In the order of the kernels.
     mass_ratios : MassRatios
+    per_a_v : ndarray, shape (n_band,)
+        Extinction of a typical star for A_V = 1, by which the members' dispersion of A_V is one of magnitudes.
     slope_held : bool
         Whether all walkers have the same slope of the mass ratios, so that their law is evaluated once.
     radius : float or None
@@ -71,6 +74,7 @@ def population_of(
         outlier_frac=np.ascontiguousarray(values["outlier_frac"]),
         floor=per_band("floor"),
         zero_point=per_band("zero_point"),
+        reddening=np.ascontiguousarray(np.outer(values.get("a_v_dispersion", nothing), per_a_v)),
         colour=columns(f"colour_{knot:.2f}" for knot in COLOUR_KNOTS),
         parallax_zero_point=np.ascontiguousarray(values["parallax_zero_point"]),
         depth=np.ascontiguousarray(values["depth"]),

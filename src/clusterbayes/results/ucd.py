@@ -34,7 +34,8 @@ _ROLES = {
 _PARAMETERS = {
     "name": "meta.id;meta.main", "log_age": "time.age", "age_gyr": "time.age", "age_myr": "time.age",
     "mh": "phys.abund.Z", "dist_mod": "phot.mag.distMod", "distance": "pos.distance", "depth": "phys.size",
-    "a_v": "phys.absorption", "ebv": "phot.color.excess", "ra": "pos.eq.ra;meta.main", "dec": "pos.eq.dec;meta.main",
+    "a_v": "phys.absorption", "a_v_dispersion": "stat.stdev;phys.absorption", "ebv": "phot.color.excess",
+    "ra": "pos.eq.ra;meta.main", "dec": "pos.eq.dec;meta.main",
     "l": "pos.galactic.lon", "b": "pos.galactic.lat", "half_number_radius": "phys.angSize",
     "scale_radius": "phys.angSize", "half_number_radius_pc": "phys.size.radius", "n_members": "meta.number",
     "total_mass": "phys.mass", "dynamical_mass": "phys.mass", "velocity_dispersion": "phys.veloc.dispersion",

@@ -26,7 +26,8 @@ from clusterbayes.isochrones.certified import certified_floor
 from clusterbayes.model.details import Details
 from clusterbayes.model.discrepancy import known_discrepancy
 from clusterbayes.model.field import FieldDensity
-from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet, default_priors
+from clusterbayes.model.parameters import COLOUR_KNOTS, ParameterSet, default_priors, within
+from clusterbayes.model.priors import Uniform, parse_prior
 from clusterbayes.model.selection import parse_limits
 from clusterbayes.model.simulate import simulate_cluster
 from clusterbayes.photometry import Photometry
@@ -43,6 +44,7 @@ SHRINK = 2.0
 _MOST_DRAWS = 999
 _N_FIELD = 4000  # stars of the crude disc that the density of field stars is made from
 _FIELD_SEED = 20
+_FAULTS = ("floor_", "zero_point_", "colour_")  # of isochrones; those of another family have no such true value
 _CLUSTER = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")
 
 
@@ -86,11 +88,19 @@ class Experiment:
     def priors(self) -> dict[str, str]:
         """Priors of simulation and fit beyond the defaults.
 
-        What real clusters have taught of a family's colours is no knowledge where another family plays nature.
+        What real clusters have taught of a family's colours is no knowledge where another family plays nature, and
+        nature has to be in both families' range.
         """
         untaught = {} if self.matched or self.model_error == "none" else COLOUR_KNOTS
         colours = {f"colour_{knot:.2f}": f"normal(0, {width:g})" for knot, width in untaught.items()}
-        return {**colours, **self.regime.priors}
+        priors = {**colours, **self.regime.priors}
+        if not self.matched:
+            grids = [_grid(name, self.regime.bands) for name in (self.simulate_with, self.fit_with)]
+            for name in ("log_age", "mh"):
+                low = max(float(getattr(grid, name)[0]) for grid in grids)
+                high = min(float(getattr(grid, name)[-1]) for grid in grids)
+                priors[name] = str(within(parse_prior(priors[name]), Uniform(low, high)))
+        return priors
 
 
 def run_sbc(
@@ -188,12 +198,14 @@ def _carry_out(experiment: Experiment, number: int, outcome: dict[str, Any]) -> 
         "summary": {name: result.summary()[name] for name in parameters.names},
     }  # fmt: skip
     draws = _independent(result, np.random.default_rng(ranking))
-    known = np.array([truth[name] for name in result.names])
+    judged = [name for name in result.names if experiment.matched or not name.startswith(_FAULTS)]
+    draws = draws[:, [result.names.index(name) for name in judged]]
+    known = np.array([truth[name] for name in judged])
     seeds = np.random.default_rng(ranking.spawn(1)[0])
     outcome["n_draw"] = len(draws)
-    outcome["place"] = dict(zip([*result.names, "joint"], places_of_truth(draws, known, seeds), strict=True))
+    outcome["place"] = dict(zip([*judged, "joint"], places_of_truth(draws, known, seeds), strict=True))
     shrunk = np.median(draws, axis=0) + (draws - np.median(draws, axis=0)) / SHRINK
-    outcome["place_shrunk"] = dict(zip([*result.names, "joint"], places_of_truth(shrunk, known, seeds), strict=True))
+    outcome["place_shrunk"] = dict(zip([*judged, "joint"], places_of_truth(shrunk, known, seeds), strict=True))
 
 
 def _simulate(

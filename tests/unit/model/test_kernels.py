@@ -33,7 +33,7 @@ FAR = 6.0  # σ: stars are compared where their density is above exp(-FAR²/2) o
 class Chain:
     """A random chain of patches with its population, and stars near it."""
 
-    def __init__(self, seed, n_obs, log_sigma, *, correlated=False, missing=False, n_q=2, bend=0.2):
+    def __init__(self, seed, n_obs, log_sigma, *, correlated=False, missing=False, reddened=False, n_q=2, bend=0.2):
         rng = np.random.default_rng(seed)
         n_eep, n_star = 5, 6
         steps = rng.normal(size=(n_eep, n_obs)) * 10.0 ** rng.uniform(-4, -0.3, (n_eep, 1))
@@ -64,7 +64,10 @@ class Chain:
         if correlated:  # observables V, B−V, V−I, ...: each colour shares a band with the one before it
             matrix = np.eye(n_obs) + np.diag(rng.choice([-1.0, 1.0], n_obs - 1), k=-1)
             floor = 10.0**log_sigma * rng.uniform(0.3, 1.5, n_obs)
-        covariance = sigma[:, :, None] ** 2 * np.eye(n_obs) + (matrix * floor**2) @ matrix.T
+        self.reddening = 10.0 ** np.random.default_rng((seed, 2)).uniform(-4, -0.5) * np.linspace(1.0, 0.4, n_obs)
+        self.reddening *= reddened
+        shared = np.outer(matrix @ self.reddening, matrix @ self.reddening)
+        covariance = sigma[:, :, None] ** 2 * np.eye(n_obs) + (matrix * floor**2) @ matrix.T + shared
         patch = [self.patches()[i] for i in rng.integers(0, len(self.patches()), n_star)]
         where = rng.uniform(-0.7, 0.7, (n_star, 2))
         noise = np.einsum("nij,nj->ni", np.linalg.cholesky(covariance), rng.normal(size=(n_star, n_obs)))
@@ -98,8 +101,9 @@ class Chain:
         covariance = np.zeros((rows, n_obs, n_obs))
         if rows:
             covariance[:] = np.nan_to_num(self.errors**2)[:, :, None] * np.eye(n_obs)
-        stars = kernels_stars.arrange(self.values, self.errors, self.correlated, np.zeros((n_star, 0), bool))
-        kernels_stars.whiten(covariance, self.matrix, self.floor, stars)
+        unknown = np.zeros((n_star, 0), bool)
+        stars = kernels_stars.arrange(self.values, self.errors, self.correlated, self.reddening.any(), unknown)
+        kernels_stars.whiten(covariance, self.matrix, self.floor, self.reddening, stars)
         density = np.empty(n_star)
         no_moments = np.empty((0, kernels.N_MOMENT))
         z = kernels.star_densities(self.strips, stars, NO_LIMITS, NO_CUTS, TABLE, density, no_moments)
@@ -187,10 +191,11 @@ def test_light_of_two_stars(magnitude, difference):
     log_sigma=LOG_SIGMA,
     correlated=st.booleans(),
     missing=st.booleans(),
+    reddened=st.booleans(),
     n_q=st.integers(1, 3),
 )
-def test_density_agrees_with_the_formula(seed, n_obs, log_sigma, correlated, missing, n_q):
-    chain = Chain(seed, n_obs, log_sigma, correlated=correlated, missing=missing, n_q=n_q)
+def test_density_agrees_with_the_formula(seed, n_obs, log_sigma, correlated, missing, reddened, n_q):
+    chain = Chain(seed, n_obs, log_sigma, correlated=correlated, missing=missing, reddened=reddened, n_q=n_q)
     assert chain.worst(oracle.strip_density) < 1e-6
 
 
@@ -201,10 +206,11 @@ def test_density_agrees_with_the_formula(seed, n_obs, log_sigma, correlated, mis
     log_sigma=LOG_SIGMA,
     correlated=st.booleans(),
     missing=st.booleans(),
+    reddened=st.booleans(),
 )
-def test_single_stars_are_exact(seed, n_obs, log_sigma, correlated, missing):
+def test_single_stars_are_exact(seed, n_obs, log_sigma, correlated, missing, reddened):
     """Lines need no formula for strips: adaptive quadrature along each segment, zero lengths and weights included."""
-    chain = Chain(seed, n_obs, log_sigma, correlated=correlated, missing=missing, n_q=1)
+    chain = Chain(seed, n_obs, log_sigma, correlated=correlated, missing=missing, reddened=reddened, n_q=1)
 
     def line(y, centre, along, _across, _slope, covariance):
         return oracle.line_density(y, centre - along / 2, centre + along / 2, covariance)
@@ -217,6 +223,14 @@ def test_a_wrong_error_is_noticed():
     chain = Chain(1, 3, -2.0, n_q=2)
     chain.covariance = chain.covariance * 1.02
     assert chain.worst(oracle.strip_density) > 1e-3
+
+
+def test_differences_of_extinction_are_noticed():
+    """Negative control: an oracle that takes the bands' errors from dust as independent."""
+    chain = Chain(1, 3, -2.0, reddened=True)
+    assert chain.worst(oracle.strip_density) < 1e-6
+    chain.covariance = chain.covariance * np.eye(3)
+    assert chain.worst(oracle.strip_density) > 1e-2
 
 
 def patch_integral(r, u, w, slope=0.0):

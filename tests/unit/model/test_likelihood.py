@@ -209,6 +209,25 @@ class TestNormalisation:
         assert model._stars.covariance.shape[0] == len(points)
         assert weights @ sequence_density(model, at_truth(model)) == pytest.approx(1.0, abs=1e-3)
 
+    @pytest.mark.parametrize(("observables", "bright"), [(("G", "BP"), 11.0), (("V", "B-V"), 4.0)])
+    def test_cluster_density_with_differential_reddening(self, observables, bright):
+        """In the branch of independent errors and in that of correlated ones; limits cut across the dust's direction.
+
+        Negative control: densities of another dispersion than the one that the selected share is of.
+        """
+        points, weights = lattice(("G", "BP" if "BP" in observables else "BP-RP"), bright, 15.0, 0.05)
+        points = points - (0.0 if "BP" in observables else np.array([0.0, 0.4]))
+        models = [
+            make_model(catalogue(points, 0.05, observables), bright=bright, faint=15.0, fixed={"a_v_dispersion": width})
+            for width in (0.2, 0.8)
+        ]
+        for model in models:
+            assert weights @ sequence_density(model, at_truth(model)) == pytest.approx(1.0, abs=1e-3)
+        unlimited = sequence_density(models[0], at_truth(models[0])) * np.exp(
+            models[0].log_selected(at_truth(models[0]))
+        )
+        assert abs(weights @ unlimited / np.exp(models[1].log_selected(at_truth(models[1])))[0] - 1.0) > 5e-3
+
     @pytest.mark.parametrize("observables", [("G", "BP", "RP"), ("G", "BP-RP")])
     def test_field_density(self, observables):
         """The field density that a fit uses, over the same region."""
@@ -285,14 +304,17 @@ class TestNumbers:
         assert difference == pytest.approx(term, abs=1e-10)
 
     @pytest.mark.parametrize(
-        "name", ["log_age", "mh", "dist_mod", "a_v", "binary_frac", "alpha_2", "floor_Gaia_G", "colour_3.72"]
+        "name",
+        ["log_age", "mh", "dist_mod", "a_v", "binary_frac", "alpha_2", "floor_Gaia_G", "colour_3.72", "a_v_dispersion"],
     )
     def test_smooth_within_a_cell(self, name):
         """400 steps over 0.02 leave less than 0.01 nat about a Chebyshev curve of degree 20."""
         table = mock_table(250, 50, seed=14)
         model = make_model(table, model_error=True)
         steps = np.linspace(0.0, 0.02, 400)
-        start = {"log_age": 8.71, "mh": -0.12, "floor_Gaia_G": 0.002}.get(name, TRUTH.get(name, OTHER.get(name, 0.0)))
+        start = {"log_age": 8.71, "mh": -0.12, "floor_Gaia_G": 0.002, "a_v_dispersion": 0.01}.get(
+            name, TRUTH.get(name, OTHER.get(name, 0.0))
+        )
         theta = np.repeat(at_truth(model, floor_Gaia_G=0.005, floor_Gaia_BP=0.005, floor_Gaia_RP=0.005), 400, axis=0)
         theta[:, model.parameters.names.index(name)] = start + steps
         values = model.log_likelihood(theta)

@@ -42,7 +42,7 @@ class TestDefaults:
 
     def test_matched_models_have_no_errors(self):
         priors, fixed = defaults(model_error=False)
-        assert not any(name.startswith(("floor_", "zero_point_", "colour_")) for name in priors)
+        assert not any(name.startswith(("floor_", "zero_point_", "colour_", "a_v_")) for name in priors)
         assert all(fixed[f"{kind}_{band}"] == 0.0 for kind in ("floor", "zero_point") for band in BANDS)
         assert all(fixed[f"colour_{knot:.2f}"] == 0.0 for knot in COLOUR_KNOTS)
 
@@ -77,7 +77,14 @@ class TestDefaults:
 
     @pytest.mark.parametrize(
         ("name", "unit"),
-        [("log_age", "log10(yr)"), ("distance", "pc"), ("floor_V", "mag"), ("colour_4.05", "mag"), ("alpha_1", "")],
+        [
+            ("log_age", "log10(yr)"),
+            ("distance", "pc"),
+            ("floor_V", "mag"),
+            ("colour_4.05", "mag"),
+            ("a_v_dispersion", "mag"),
+            ("alpha_1", ""),
+        ],
     )
     def test_units(self, name, unit):
         assert unit_of(name) == unit

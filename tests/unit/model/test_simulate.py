@@ -135,6 +135,27 @@ class TestMembers:
             assert stats.kstest(pull, "norm").pvalue > 1e-3
             assert stats.kstest(1.4 * pull, "norm").pvalue < 1e-3  # negative control
 
+    @pytest.mark.parametrize("dispersion", [0.1, 0.0])
+    def test_extinctions_differ_along_the_law(self, dispersion):
+        """Single stars, from two bands apart; negative control: without a dispersion the two have nothing in common."""
+        table = simulate(3000, 0, a_v_dispersion=dispersion, seed=8).table
+        table = table[(table["q"] == 0) & (table["Gaia_G"] < 15.0)]
+        iso = GRID.isochrone(TRUTH["log_age"], TRUTH["mh"])
+        own = []
+        for band in ("Gaia_BP", "Gaia_RP"):
+            change = (iso.extinction(TRUTH["a_v"] + 0.01)[band] - iso.extinction(TRUTH["a_v"])[band]) / 0.01
+            own.append((table[band] - self.truth_magnitudes(table, band)) / np.interp(table["mass"], iso.m_ini, change))
+        assert (np.corrcoef(own)[0, 1] > 0.95) == (dispersion > 0.0)
+        if dispersion:
+            assert np.std(own[0]) == pytest.approx(dispersion, rel=4 / np.sqrt(2 * len(table)))
+            assert abs(np.mean(own[0])) < 4 * dispersion / np.sqrt(len(table))
+
+    def test_no_extinction_is_negative(self):
+        clear = simulate(400, 0, a_v=0.0, seed=9, mag_limit="Gaia_G=30").table
+        dusty = simulate(400, 0, a_v=0.0, a_v_dispersion=0.5, seed=9, mag_limit="Gaia_G=30").table
+        shift = np.sort(np.asarray(dusty["Gaia_G"])) - np.sort(np.asarray(clear["Gaia_G"]))
+        assert 0.05 < shift.mean() < 0.5
+
     def test_binary_fraction_before_the_limit(self):
         """Bright pairs enter the catalogue from further down, so the share is taken where the limit cuts nobody."""
         table = simulate(4000, 0, mag_limit="Gaia_G=30", seed=5).table
