@@ -26,13 +26,16 @@ _MAIN = ("log_age", "mh", "dist_mod", "a_v")  # watched at bounds, and listed fo
 def prior_dominated(z: np.ndarray, names: Sequence[str]) -> list[str]:
     """Return the parameters of which the data said nothing: their posterior is as wide as the prior.
 
+    The error of the isochrones' ages is not among them: a single cluster never tells it.
+
     Parameters
     ----------
     z : (n_draw, n_dim)
         Draws in the coordinates in which the prior is a standard normal distribution.
     names : sequence of str
     """
-    return [name for name, spread in zip(names, z.std(axis=0), strict=True) if spread > _AS_WIDE]
+    wide = [name for name, spread in zip(names, z.std(axis=0), strict=True) if spread > _AS_WIDE]
+    return [name for name in wide if name != "log_age_offset"]
 
 
 def at_bounds(theta: np.ndarray, names: Sequence[str], priors: Mapping[str, Prior]) -> dict[str, float]:

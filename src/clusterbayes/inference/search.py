@@ -34,6 +34,7 @@ _SHRINKING = (0.1, 0.05, 0.02)  # mag, widening during the first climbs
 _MEMBER_FRAC, _FEW_MEMBERS = 0.6, 0.3  # shares of members supposed at first, see `_first_fields`
 _HELD = {
     "outlier_frac": 0.05, "alpha_1": 1.3, "alpha_2": 2.3, "depth": 4.0, "binary_frac": 0.35, "a_v_dispersion": 0.0,
+    "log_age_offset": 0.0,
 }  # fmt: skip
 _FREE = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")  # parameters of the first climbs
 _MAX_TURNS = 6

@@ -32,6 +32,8 @@ class Details:
         Colour discrepancy [mag] at knots in log Teff.
     depth : float
         Standard deviation of the members' distances [pc].
+    log_age_offset : float
+        The cluster's log_age less that of its isochrone [dex].
     a_v_dispersion : float
         Standard deviation of the members' extinctions [mag]; none of them is negative.
     """
@@ -45,6 +47,7 @@ class Details:
     zero_point: dict[str, float] = field(default_factory=dict)
     colour: dict[float, float] = field(default_factory=dict)
     depth: float = 0.0
+    log_age_offset: float = 0.0
     a_v_dispersion: float = 0.0
 
     @classmethod
@@ -62,5 +65,6 @@ class Details:
             q_slope=values["q_slope"], outlier_frac=values["outlier_frac"], floor=named("floor_"),
             zero_point=named("zero_point_"),
             colour={float(knot): value for knot, value in named("colour_").items()},
-            a_v_dispersion=values.get("a_v_dispersion", 0.0),  # results of before have none
+            log_age_offset=values.get("log_age_offset", 0.0),  # results of before have neither
+            a_v_dispersion=values.get("a_v_dispersion", 0.0),
         )  # fmt: skip

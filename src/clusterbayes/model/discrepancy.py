@@ -56,8 +56,8 @@ def colour_pattern(bands: Sequence[str], n_fitted: int, knots: Sequence[float], 
     return np.array(slopes).reshape(len(knots), len(bands))
 
 
-def known_discrepancy(metadata: Mapping[str, Any], bands: Sequence[str]) -> dict[float, tuple[float, float]]:
-    """Return mean and scatter of the colour discrepancy [mag] by knot, as clusters have shown them.
+def known_discrepancy(metadata: Mapping[str, Any], bands: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return mean and scatter of how a grid is wrong, as clusters have shown it.
 
     Parameters
     ----------
@@ -68,15 +68,15 @@ def known_discrepancy(metadata: Mapping[str, Any], bands: Sequence[str]) -> dict
 
     Returns
     -------
-    dict of float to (float, float)
-        Empty where nothing is known of this grid in these bands.
+    dict of str to (float, float)
+        By parameter: colour discrepancies [mag], and what ages are off by [dex]. Empty where nothing is known.
     """
     ends = tuple(end(bands, key=lambda name: resolve_band(name).wavelength) for end in (min, max))
     rows = rows_of(metadata, files("clusterbayes.model") / _TABLE)
     return {
-        float(row["knot"]): (float(row["mean"]), float(row["scatter"]))
+        row["parameter"]: (float(row["mean"]), float(row["scatter"]))
         for row in rows
-        if (row["blue"], row["red"]) == ends
+        if (row["blue"], row["red"]) in (ends, ("", ""))
     }
 
 

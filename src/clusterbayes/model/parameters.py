@@ -27,9 +27,12 @@ __all__ = [
     "within",
 ]
 
-#: Knots of the colour discrepancy [log Teff], with the standard deviation of its prior there [mag]. Models follow the
-#: colours of most stars to about 0.02 mag; below 4,000 K they are off by up to 0.15 mag.
-COLOUR_KNOTS = {3.47: 0.1, 3.51: 0.13, 3.56: 0.05, 3.62: 0.02, 3.72: 0.02, 3.85: 0.02, 4.05: 0.02}
+#: Knots of the colour discrepancy [log Teff], with the standard deviation of its prior there [mag] where no cluster has
+#: shown what a family lacks: how far families lie apart (benchmarks/family_differences.py).
+COLOUR_KNOTS = {3.47: 0.25, 3.51: 0.25, 3.56: 0.2, 3.62: 0.14, 3.72: 0.05, 3.85: 0.04, 4.05: 0.02}
+
+#: The same for the ages of isochrones [dex]: two families differ by 0.09 (rms), so each from nature by less.
+AGE_OFFSET_SCALE = 0.06
 
 #: Least width of the prior of the model floors [mag]: how well models follow the colours of real clusters.
 FLOOR_SCALE = 0.02
@@ -49,6 +52,7 @@ _WIDTHS = ("floor_", "depth", "pm_dispersion", "a_v_dispersion")  # parameters t
 
 _UNITS = {
     "log_age": "log10(yr)",
+    "log_age_offset": "dex",
     "mh": "dex",
     "dist_mod": "mag",
     "distance": "pc",
@@ -100,7 +104,7 @@ def default_priors(
     pm_priors: tuple[Prior, Prior] | None = None,
     radius: float | None = None,
     certified_floor: float = 0.0,
-    known_colours: Mapping[float, tuple[float, float]] | None = None,
+    known: Mapping[str, tuple[float, float]] | None = None,
     mass_law: str = "kroupa",
     binary_law: str = "flat",
 ) -> tuple[dict[str, Prior], dict[str, float]]:
@@ -120,15 +124,16 @@ def default_priors(
         Known uncertainty of the photometric zero point of a band [mag]; 0 holds its offset at zero. By default it is
         0.02 mag, and 0 in Gaia's bands, where the common part of the colour discrepancy stands for it.
     model_error : bool
-        Whether floors, zero points, colour discrepancies and the dispersion of the extinction are free, or zero.
+        Whether floors, zero points, errors of the isochrones' colours and ages, and the dispersion of the extinction
+        are free, or zero.
     pm_priors : tuple of Prior, optional
         Of the cluster's proper motion [mas/yr], where proper motions are part of the model.
     radius : float, optional
         Radius of the sample [deg], where the places of the stars are part of the model.
     certified_floor : float
         Certified interpolation error of the grid [mag] (`clusterbayes.isochrones.certified`).
-    known_colours : mapping, optional
-        Mean and standard deviation of the colour discrepancy [mag] at knots where it is known
+    known : mapping, optional
+        Mean and standard deviation of how the isochrones are wrong, by parameter, where it is known
         (`clusterbayes.model.discrepancy.known_discrepancy`).
     mass_law, binary_law : str
         Names of the mass function and of the law of mass ratios.
@@ -156,21 +161,22 @@ def default_priors(
         del priors["member_frac"]
         fixed["member_frac"] = 1.0
     for band in bands:
-        known = (zero_point_error or {}).get(band, 0.0 if band.startswith(_CALIBRATED) else ZERO_POINT_SCALE)
+        uncertain = (zero_point_error or {}).get(band, 0.0 if band.startswith(_CALIBRATED) else ZERO_POINT_SCALE)
         if model_error:
             priors[f"floor_{band}"] = Normal(0.0, floor_scale(certified_floor), FLOOR_LEAST, 0.3)
         else:
             fixed[f"floor_{band}"] = 0.0
-        if model_error and known > 0.0:
-            priors[f"zero_point_{band}"] = Normal(0.0, float(known))
+        if model_error and uncertain > 0.0:
+            priors[f"zero_point_{band}"] = Normal(0.0, float(uncertain))
         else:
             fixed[f"zero_point_{band}"] = 0.0
-    for knot, width in COLOUR_KNOTS.items():
+    faults = {f"colour_{knot:.2f}": width for knot, width in COLOUR_KNOTS.items()}
+    faults["log_age_offset"] = AGE_OFFSET_SCALE
+    for name, width in faults.items():
         if model_error:
-            mean, std = (known_colours or {}).get(knot, (0.0, width))
-            priors[f"colour_{knot:.2f}"] = Normal(mean, std)
+            priors[name] = Normal(*(known or {}).get(name, (0.0, width)))
         else:
-            fixed[f"colour_{knot:.2f}"] = 0.0
+            fixed[name] = 0.0
     if model_error:
         priors["a_v_dispersion"] = HalfNormal(A_V_DISPERSION_SCALE)
     else:
@@ -264,9 +270,11 @@ class ParameterSet:
                 )
             free.pop(name, None)
             held[name] = float(value)
-        if held.get("a_v") == 0.0 and "a_v_dispersion" not in (user_priors or {}):
-            held.setdefault("a_v_dispersion", 0.0)  # where there is no dust, it does not differ
-            free.pop("a_v_dispersion", None)
+        idle = {"a_v_dispersion": held.get("a_v") == 0.0, "log_age_offset": "log_age" in held}
+        for name in idle:  # where there is no dust, it does not differ; an age that is held is the isochrone's
+            if idle[name] and name in free and name not in (user_priors or {}):
+                del free[name]
+                held[name] = 0.0
         return cls(free, held)
 
     @property

@@ -340,7 +340,10 @@ class _Sky:
         a_v: float,
         binary_frac: float,
     ) -> dict[str, np.ndarray]:
-        iso = self.grid.isochrone(log_age, mh)
+        of_isochrone = log_age - self.details.log_age_offset
+        if self.details.log_age_offset != 0.0:  # as in the likelihood; the cluster's own age may not leave the grid
+            of_isochrone = float(np.clip(of_isochrone, self.grid.log_age[0], self.grid.log_age[-1]))
+        iso = self.grid.isochrone(of_isochrone, mh)
         apparent = self._apparent(iso, dist_mod, a_v)
         lowest = self._lowest_visible(iso.m_ini, apparent)
         details = self.details

@@ -42,10 +42,10 @@ def population_of(
     radius : float or None
         Of the sample [deg], where places are part of the model.
     """
-    i_age, w_age = node(grid.log_age, values["log_age"])
-    i_mh, w_mh = node(grid.mh, values["mh"])
     n_walkers = values["a_v"].size
     nothing = np.zeros(n_walkers)
+    i_age, w_age = node(grid.log_age, values["log_age"] - values.get("log_age_offset", nothing))
+    i_mh, w_mh = node(grid.mh, values["mh"])
     if slope_held:
         q_share, q_lean = (
             np.repeat(part, n_walkers, axis=0) for part in _law(mass_ratios, float(values["q_slope"][0]))

@@ -242,6 +242,16 @@ class TestReducedForms:
         with pytest.raises(FitError, match="log_age=nan"):
             model.log_likelihood(at_truth(model, log_age=np.nan))
 
+    def test_an_older_cluster_may_look_younger(self):
+        """What counts is the age of the isochrone: the cluster's less the offset, no further than the grid goes."""
+        model = make_model(mock_table(60, seed=7), model_error=True)
+        plain, moved = (at_truth(model, log_age=8.7 + off, log_age_offset=off) for off in (0.0, 0.1))
+        assert model.log_likelihood(moved) == pytest.approx(model.log_likelihood(plain), abs=1e-8)
+        assert model.log_likelihood(at_truth(model, log_age=8.8))[0] < model.log_likelihood(plain)[0] - 1.0
+        end = float(model.grid.log_age[-1])
+        last, beyond = (at_truth(model, log_age=end, log_age_offset=off) for off in (0.0, -0.2))
+        assert model.log_likelihood(beyond) == model.log_likelihood(last)
+
     def test_sequences(self):
         model = make_model(photometry_of(mock_table(30), ("G", "BP-RP")))
         sequence = model.sequences(at_truth(model))[0]

@@ -42,12 +42,13 @@ class TestDefaults:
 
     def test_matched_models_have_no_errors(self):
         priors, fixed = defaults(model_error=False)
-        assert not any(name.startswith(("floor_", "zero_point_", "colour_", "a_v_")) for name in priors)
+        assert not any(name.startswith(("floor_", "zero_point_", "colour_", "a_v_", "log_age_")) for name in priors)
         assert all(fixed[f"{kind}_{band}"] == 0.0 for kind in ("floor", "zero_point") for band in BANDS)
         assert all(fixed[f"colour_{knot:.2f}"] == 0.0 for knot in COLOUR_KNOTS)
 
     def test_known_colours_are_used_at_their_knots(self):
-        priors, _ = defaults(known_colours={3.51: (0.1, 0.04)})
+        priors, _ = defaults(known={"colour_3.51": (0.1, 0.04), "log_age_offset": (0.01, 0.03)})
+        assert priors["log_age_offset"] == Normal(0.01, 0.03)
         assert priors["colour_3.51"] == Normal(0.1, 0.04)
         assert all(
             priors[f"colour_{knot:.2f}"] == Normal(0.0, width) for knot, width in COLOUR_KNOTS.items() if knot != 3.51
@@ -109,6 +110,21 @@ class TestUser:
     def test_the_order_of_free_parameters_is_kept(self):
         order = [name for name in build().names if name != "mh"]
         assert list(build(fixed={"mh": 0.0}).names) == order
+
+    @pytest.mark.parametrize(
+        ("name", "idle", "held"),
+        [("a_v_dispersion", {"a_v": 0.0}, {"a_v": 0.1}), ("log_age_offset", {"log_age": 8.5}, {"mh": 0.0})],
+    )
+    def test_what_makes_no_difference_is_held(self, name, idle, held):
+        """No dust that could differ, no age but the isochrone's; unless the user has a prior of it."""
+        assert build(fixed=idle).fixed[name] == 0.0
+        assert name in build(fixed=held).names
+        assert name in build({name: "normal(0, 0.1)" if "age" in name else "halfnormal(0.1)"}, idle).names
+
+    @pytest.mark.parametrize("name", ["a_v_dispersion", "depth", "floor_Gaia_G"])
+    def test_a_width_is_not_negative(self, name):
+        with pytest.raises(SettingsError, match=f"{name} cannot be held"):
+            build(fixed={name: -0.01})
 
     def test_uniform_priors_are_cut_at_the_grid(self):
         assert build({"log_age": "uniform(9, 12)"}).priors["log_age"] == Uniform(9.0, 10.13)

@@ -11,6 +11,7 @@ from unit.model.mocks import GAIA, GRID, TRUTH
 
 from clusterbayes.errors import BandError, GridRangeError, SettingsError
 from clusterbayes.model.cluster import MassRatios
+from clusterbayes.model.details import Details
 from clusterbayes.model.imf import draw_masses
 from clusterbayes.model.simulate import photometric_error, simulate_cluster
 from clusterbayes.photometry.sky import separation
@@ -149,6 +150,13 @@ class TestMembers:
         if dispersion:
             assert np.std(own[0]) == pytest.approx(dispersion, rel=4 / np.sqrt(2 * len(table)))
             assert abs(np.mean(own[0])) < 4 * dispersion / np.sqrt(len(table))
+
+    def test_an_older_cluster_may_look_younger(self):
+        """Stars of the isochrone that is younger by the offset; control: those of the cluster's own age are others."""
+        old = simulate(200, 0, log_age=8.9, details=Details(log_age_offset=0.2)).table["Gaia_BP"]
+        young, other = (simulate(200, 0, log_age=age, details=Details()).table["Gaia_BP"] for age in (8.7, 8.9))
+        assert np.asarray(old) == pytest.approx(np.asarray(young), abs=1e-4)
+        assert np.abs(np.asarray(old) - np.asarray(other)).max() > 0.01
 
     def test_no_extinction_is_negative(self):
         clear = simulate(400, 0, a_v=0.0, seed=9, mag_limit="Gaia_G=30").table
