@@ -88,8 +88,13 @@ def benchmark(
     ],
     out: OutOption,
     only: Annotated[
-        str, typer.Option(metavar="NAMES", help="Catalogues to fit, with commas; all of the truth table by default.")
-    ] = "",
+        list[str],
+        typer.Option(
+            metavar="NAMES",
+            help="Catalogues to fit, with commas or one by one; all of the truth table by default.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006
     grid: Annotated[str, typer.Option(metavar="NAME|FILE", help="Isochrones.")] = "parsec",
     model_error: ModelErrorOption = "default",
     counts: Annotated[Literal["model", "ignore"], typer.Option(help="As in 'clusterbayes fit'.")] = "model",
@@ -110,7 +115,7 @@ def benchmark(
     from clusterbayes.validation.benchmark_page import write_benchmark
 
     fitting = {"grid": grid, "model_error": model_error, "counts": counts, "seed": seed}
-    names = [name.strip() for name in only.split(",") if name.strip()]
+    names = [name.strip() for names in only for name in names.split(",") if name.strip()]
     with _lines() as tell:
         outcomes = run_benchmark(
             tables, truth, out, only=names, fitting=fitting, max_steps=steps, n_workers=workers, tell=tell

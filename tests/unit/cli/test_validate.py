@@ -11,6 +11,7 @@ from unit.results.synthetic import make_result
 
 from clusterbayes.cli import app
 from clusterbayes.cli.validate import _show, _statement
+from clusterbayes.errors import SettingsError
 
 STATEMENT = {"what": "rms", "value": float("nan"), "bound": "at most 2", "holds": None}
 
@@ -28,6 +29,21 @@ def test_nothing_is_overwritten_unasked(tmp_path, command):
     assert done.exit_code == 2 and "the file exists" in done.output
     assert place.read_text(encoding="utf-8") == "precious"
     assert "the file exists" not in run("validate", *command, "--out", place, "--overwrite").output
+
+
+@pytest.mark.parametrize("words", [["--only", "m67,m13"], ["--only", "m67", "--only", "m13"], ["--only", "m67, m13,"]])
+def test_catalogues_are_named_together_or_one_by_one(words, monkeypatch, tmp_path):
+    """Negative control: without names it is all of them."""
+    asked = []
+
+    def take_note(*args, only, **options):
+        asked.append(only)
+        raise SettingsError("that is enough")
+
+    monkeypatch.setattr("clusterbayes.validation.benchmark.run_benchmark", take_note)
+    for given in (words, []):
+        run("validate", "benchmark", tmp_path, "--truth", tmp_path / "truth.csv", "--out", tmp_path / "out", *given)
+    assert asked == [["m67", "m13"], []]
 
 
 def fitted(folder, *, converged):
