@@ -142,6 +142,7 @@ def learn_more(
     rng: np.random.Generator,
     *,
     n_least: int = 0,
+    n_most: float = np.inf,
     report: Callable[[float, str], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Population:
@@ -156,6 +157,8 @@ def learn_more(
         Log posterior there.
     log_posterior, rng, n_least, report, stop
         As for `learn`.
+    n_most : float
+        New draws after which no further round begins; one there is in any case.
 
     Returns
     -------
@@ -168,7 +171,8 @@ def learn_more(
     if len(thin) >= _FEWEST_THIN:
         thin = rng.permutation(thin)
         source = IndependentProposal.from_draws(thin, int(rng.integers(2**31)), n_effective=_TRUSTED * len(thin))
-    return _in_rounds(population, ((source, n_round),), n_round, _MORE_ROUNDS, log_posterior, rng, report, stop)
+    rounds = int(np.clip(n_most / n_round, 1, _MORE_ROUNDS))
+    return _in_rounds(population, ((source, n_round),), n_round, rounds, log_posterior, rng, report, stop)
 
 
 def _in_rounds(

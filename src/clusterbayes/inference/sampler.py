@@ -322,18 +322,21 @@ def _after_round(
     still = max(change, float(np.ptp(heights))) < _STILL * log_prob.std()
     good = ensembles.acceptance > _ACCEPTED
     over = (still and good) or course.round + 1 == options.burn_rounds
-    population = course.population if good else _better(in_parts, course, half, report, limit)
+    population = course.population if good else _better(in_parts, course, half, options, report, limit)
     course = replace(course, heights=heights, burning=not over, round=course.round + 1)
     return _forget(log_posterior, course, population)
 
 
-def _better(in_parts: LogPosterior, course: Course, first: int, report: Report, limit: TimeLimit) -> Population:
+def _better(
+    in_parts: LogPosterior, course: Course, first: int, options: SamplingOptions, report: Report, limit: TimeLimit
+) -> Population:
     """Learn from where the walkers were from step `first` on."""
-    ensembles = course.ensembles
-    visited = ensembles.chain()[first:]
+    visited, log_prob = course.ensembles.chain()[first:], course.ensembles.log_prob()[first:]
+    _, n_walkers, n_dim = visited.shape
     return learn_more(
-        course.population, visited.reshape(-1, visited.shape[2]), ensembles.log_prob()[first:].ravel(), in_parts,
-        np.random.default_rng([course.seed, course.round, course.anew]), n_least=3 * visited.shape[1] // _N_ENSEMBLE,
+        course.population, visited.reshape(-1, n_dim), log_prob.ravel(), in_parts,
+        np.random.default_rng([course.seed, course.round, course.anew]),
+        n_least=3 * n_walkers // _N_ENSEMBLE, n_most=n_walkers * options.max_steps,
         report=lambda _, text: report(30.0, text), stop=limit.spent,
     )  # fmt: skip
 
@@ -376,7 +379,7 @@ def _run(
         checked = course.checked
         missing = 1.02 * convergence.length_needed - checked if convergence else 100.0
         if checked >= _LEAST and missing > _TOO_LONG * checked and course.anew < _ANEW:
-            population = _better(in_parts, course, 0, report, limit)
+            population = _better(in_parts, course, 0, options, report, limit)
             if not limit.spent():  # else it is this chain that is judged
                 course = _forget(log_posterior, replace(course, anew=course.anew + 1), population)
                 course, convergence = keeper.hold(course), None

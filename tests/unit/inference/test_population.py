@@ -125,3 +125,6 @@ def test_the_budget_limits_the_rounds():
     assert 3000 - few.sources[-1][1] < len(few.z) <= 3000 < len(many.z) <= 6000
     least = learn(log_posterior, [mode], np.random.default_rng(8), n_most=0)
     assert 0 < len(least.z) < len(few.z)
+    rng = np.random.default_rng(12)
+    one, more = (learn_more(few, few.z, few.log_prob, log_posterior, rng, n_most=n) for n in (0, 1000))
+    assert 0 < len(one.z) - len(few.z) < len(more.z) - len(few.z) <= 1000
