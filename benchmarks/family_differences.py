@@ -58,19 +58,15 @@ def colour_differences(one: IsochroneGrid, other: IsochroneGrid) -> dict[float, 
 
 
 def age_differences(one: IsochroneGrid, other: IsochroneGrid) -> np.ndarray:
-    """Age of the one with a turn-off as bright as the other's, less the other's [dex], (n, 2): log age, difference."""
+    """Age of the one with a turn-off as bright as the other's, less the other's [dex], (n,)."""
+    ages = FINE[(FINE >= one.log_age[0]) & (FINE <= one.log_age[-1])]
+    brightest = {mh: np.array([main_sequence(one, a, mh)["magnitude"][0] for a in ages]) for mh in METALS}
     found = []
-    for mh in METALS:
-        if not all(grid.mh[0] <= mh <= grid.mh[-1] for grid in (one, other)):
-            continue
-        ages = [a for a in FINE if one.log_age[0] <= a <= one.log_age[-1]]
-        brightest = np.array([main_sequence(one, a, mh)["magnitude"][0] for a in ages])
-        for log_age in AGES:
-            if other.log_age[0] <= log_age <= other.log_age[-1]:
-                wanted = main_sequence(other, log_age, mh)["magnitude"][0]
-                nearest = int(np.argmin(np.abs(brightest - wanted)))
-                if 0 < nearest < len(ages) - 1:
-                    found.append((log_age, ages[nearest] - log_age))
+    for log_age, mh in common(one, other):
+        wanted = main_sequence(other, log_age, mh)["magnitude"][0]
+        nearest = int(np.argmin(np.abs(brightest[mh] - wanted)))
+        if 0 < nearest < ages.size - 1:
+            found.append(ages[nearest] - log_age)
     return np.array(found)
 
 
@@ -82,7 +78,7 @@ def main(names: list[str]) -> None:
     for name in names:
         other = IsochroneGrid.load(name, bands=BANDS)
         colours = colour_differences(one, other)
-        ages = age_differences(one, other)[:, 1]
+        ages = age_differences(one, other)
         cells = [f"{v.mean():+.3f} ({np.sqrt((v**2).mean()):.3f})" if v.size else "" for v in (*colours.values(), ages)]
         print(f"| {name} | " + " | ".join(cells) + " |")
 

@@ -196,8 +196,8 @@ def fit(
     model_error: Annotated[
         Literal["default", "none"],
         typer.Option(
-            help="Whether errors of the isochrones are part of the model (floors, colours, and no sample counting as "
-            "more than 100 stars). none suits simulated data only.",
+            help="Whether errors of the isochrones are part of the model (floors, colours, ages, and no sample "
+            "counting as more than 100 stars). none suits simulated data only.",
             rich_help_panel=_MODEL,
         ),
     ] = "default",

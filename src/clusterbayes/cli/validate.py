@@ -140,8 +140,8 @@ def sbc(
     model_error: Annotated[
         Literal["none", "terms", "default"],
         typer.Option(
-            help="none: no errors of the isochrones; terms: floors and colours drawn and sampled; default: as in "
-            "'clusterbayes fit', whose likelihood is coarsened and can't pass when the models are right."
+            help="none: no errors of the isochrones; terms: floors, colours and ages drawn and sampled; default: as "
+            "in 'clusterbayes fit', whose likelihood is coarsened and can't pass when the models are right."
         ),
     ] = "none",
     mass_function: Annotated[str, typer.Option(help="As in 'clusterbayes fit', for simulation and fit.")] = "kroupa",

@@ -143,7 +143,7 @@ def choose_parameters(
         pm_priors=chosen.pm_priors,
         radius=None if chosen.circle is None else chosen.circle[2],
         certified_floor=certified_floor(grid.metadata) or 0.0,
-        known=known_discrepancy(grid.metadata, photometry.bands),
+        known_faults=known_discrepancy(grid.metadata, photometry.bands),
         mass_law=laws["mass_law"],
         binary_law=laws["binary_law"],
     )

@@ -125,8 +125,9 @@ def fit_cluster(
     positions : bool
         Whether the distances of the stars from `center` tell members from field stars.
     model_error : {"default", "none", "terms"}
-        Whether floors, zero points and colour discrepancies of the models are sampled, or zero. ``terms`` samples them
-        and lets every star count fully, as only a simulation with known terms deserves.
+        Whether floors, zero points, errors of the isochrones' colours and ages, and the scatter of the members'
+        extinction are sampled, or zero. ``terms`` samples them and lets every star count fully, as only a simulation
+        with known terms deserves.
     binned : {"auto", "never"}
         Whether the likelihood of more than 20,000 stars is summed over points that stand for them, with an error that
         is measured, held below 0.1 in the log of the posterior, and reported in the diagnostics.

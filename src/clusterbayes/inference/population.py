@@ -31,6 +31,7 @@ _N_FIT = 3000  # draws, with repeats, that a picture is fitted to
 _ENOUGH = 80.0  # effective draws for each free parameter that a picture should rest on
 _WANTED = 20.0  # effective draws for each free parameter; weights are flattened until there are as many
 _WIDEN = (1.2, 2.0, 4.0)  # how much wider than the modes the first draws are
+_ARRAYS = ("z", "log_prob", "log_drawn")  # of a population, as they are written
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,6 @@ class Population:
         arrays = {name: group[name][...] for name in _ARRAYS}
         picture = IndependentProposal.read(group["picture"])
         return cls(**arrays, sources=sources, picture=picture, accepted=float(group.attrs["accepted"]))
-
-
-_ARRAYS = ("z", "log_prob", "log_drawn")
 
 
 def learn(

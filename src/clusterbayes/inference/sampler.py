@@ -218,10 +218,9 @@ def sample(
     keeper.begin_sampling()
     limit = TimeLimit(options.max_seconds, keeper)
     with Crew(min(n_threads, _N_ENSEMBLE)) as crew:
-        in_parts = _in_parts(log_posterior, crew)
         course = keeper.course(lambda file: Course.read(file, Population.read, new_sampler))
         if course is None:
-            course = _set_out(in_parts, log_posterior, modes, options, rng, report, limit)
+            course = _set_out(_in_parts(log_posterior, crew), log_posterior, modes, options, rng, report, limit)
             if not limit.spent():  # with more time these draws are made again, and more of them
                 keeper.hold(course)
         else:
@@ -229,9 +228,8 @@ def sample(
             text = f"going on from {course.place(options.max_steps)}"
             logger.info(text)
             report(0.0, text)
-
-        course = _burn_in(log_posterior, in_parts, course, options, report, keeper, crew, limit)
-        return _run(log_posterior, in_parts, course, options, names, report, keeper, crew, limit)
+        course = _burn_in(log_posterior, course, options, report, keeper, crew, limit)
+        return _run(log_posterior, course, options, names, report, keeper, crew, limit)
 
 
 def _in_parts(log_posterior: LogPosterior, crew: Crew) -> LogPosterior:
@@ -272,7 +270,6 @@ def _set_out(
 
 def _burn_in(
     log_posterior: LogPosterior,
-    in_parts: LogPosterior,
     course: Course,
     options: SamplingOptions,
     report: Report,
@@ -285,7 +282,7 @@ def _burn_in(
     If the time is spent before, the walkers go on from where they are, in a course that is still called burning and
     that the keeper does not hold: with more time, it is burn-in that goes on.
     """
-    while course.burning:
+    while course.burning and not limit.spent():
         n_steps = options.burn_steps * min(2 ** (course.round // 2), 4)  # later rounds are longer
 
         def after_step(done: int, course: Course = course, n_steps: int = n_steps) -> None:
@@ -293,23 +290,22 @@ def _burn_in(
             share = (course.round + done / n_steps) / options.burn_rounds
             report(10.0 + 20.0 * share, f"burn-in {course.n_burn + done} steps")
 
-        if not limit.spent():
-            course.ensembles.advance(n_steps, after_step, crew, limit.spent)
-        following = course
-        if not limit.spent():
-            following = _after_round(log_posterior, in_parts, course, options, report, limit)
+        course.ensembles.advance(n_steps, after_step, crew, limit.spent)
         if limit.spent():
-            return _forget(log_posterior, course, course.population)
+            break
+        following = _after_round(log_posterior, course, options, report, crew, limit)
+        if limit.spent():  # perhaps before all was learned that the round had shown
+            break
         course = keeper.hold(following)
-    return course
+    return _forget(log_posterior, course, course.population) if course.burning else course
 
 
 def _after_round(
     log_posterior: LogPosterior,
-    in_parts: LogPosterior,
     course: Course,
     options: SamplingOptions,
     report: Report,
+    crew: Crew,
     limit: TimeLimit,
 ) -> Course:
     """Begin the next round of burn-in, or the chain if both ensembles stand still, with a better picture if needed."""
@@ -322,19 +318,25 @@ def _after_round(
     still = max(change, float(np.ptp(heights))) < _STILL * log_prob.std()
     good = ensembles.acceptance > _ACCEPTED
     over = (still and good) or course.round + 1 == options.burn_rounds
-    population = course.population if good else _better(in_parts, course, half, options, report, limit)
+    population = course.population if good else _better(log_posterior, course, half, options, report, crew, limit)
     course = replace(course, heights=heights, burning=not over, round=course.round + 1)
     return _forget(log_posterior, course, population)
 
 
 def _better(
-    in_parts: LogPosterior, course: Course, first: int, options: SamplingOptions, report: Report, limit: TimeLimit
+    log_posterior: LogPosterior,
+    course: Course,
+    first: int,
+    options: SamplingOptions,
+    report: Report,
+    crew: Crew,
+    limit: TimeLimit,
 ) -> Population:
     """Learn from where the walkers were from step `first` on."""
     visited, log_prob = course.ensembles.chain()[first:], course.ensembles.log_prob()[first:]
     _, n_walkers, n_dim = visited.shape
     return learn_more(
-        course.population, visited.reshape(-1, n_dim), log_prob.ravel(), in_parts,
+        course.population, visited.reshape(-1, n_dim), log_prob.ravel(), _in_parts(log_posterior, crew),
         np.random.default_rng([course.seed, course.round, course.anew]),
         n_least=3 * n_walkers // _N_ENSEMBLE, n_most=n_walkers * options.max_steps,
         report=lambda _, text: report(30.0, text), stop=limit.spent,
@@ -351,7 +353,6 @@ def _forget(log_posterior: LogPosterior, course: Course, population: Population)
 
 def _run(
     log_posterior: LogPosterior,
-    in_parts: LogPosterior,
     course: Course,
     options: SamplingOptions,
     names: tuple[str, ...],
@@ -379,7 +380,7 @@ def _run(
         checked = course.checked
         missing = 1.02 * convergence.length_needed - checked if convergence else 100.0
         if checked >= _LEAST and missing > _TOO_LONG * checked and course.anew < _ANEW:
-            population = _better(in_parts, course, 0, options, report, limit)
+            population = _better(log_posterior, course, 0, options, report, crew, limit)
             if not limit.spent():  # else it is this chain that is judged
                 course = _forget(log_posterior, replace(course, anew=course.anew + 1), population)
                 course, convergence = keeper.hold(course), None

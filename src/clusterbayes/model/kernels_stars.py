@@ -48,7 +48,7 @@ class Whitened(NamedTuple):
     scale: np.ndarray  # (n_obs, n_star + LANES) diagonal of the inverse Cholesky factor of Σ, 0 where missing
     reach: np.ndarray  # (n_obs, n_star + LANES) distance at which a star feels a patch, infinite where missing
     below: np.ndarray  # (n_obs, n_obs, n_star + LANES) the rest of it; (n_obs, n_obs, 0) where errors are independent
-    dust: np.ndarray  # (n_obs, n_star + LANES) what a shared error takes off inner products; (n_obs, 0) where none does
+    dust: np.ndarray  # (n_obs, n_star + LANES) from `_share`; (n_obs, 0) where no error is shared
     norm: np.ndarray  # (n_star,) |2πΣ|^(−1/2)
     upper: np.ndarray  # (n_sorted,) largest value + reach of column 0 at this place and those before it
     lower: np.ndarray  # (n_sorted,) smallest value − reach of column 0 at this place and those after it
@@ -145,7 +145,11 @@ def _divide(variance, extra, shared, scale, reach, norm):
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 def _share(shared, scale, dust, norm):
-    """Fill what an error that observables share (n_obs,) takes off inner products, and widen the normalisations."""
+    """Account for an error d that the observables share, `shared` (n_obs,) [mag], beside independent ones Σ.
+
+    `dust` (n_obs, n_star + LANES) is filled with Σ⁻¹d / √(1 + dᵀΣ⁻¹d), whose product with two vectors comes off theirs;
+    the normalisations (n_star,) are divided by that root.
+    """
     for i in range(norm.size):
         total = 0.0
         for a in range(shared.size):

@@ -18,6 +18,7 @@ from clusterbayes.model.priors import Exponential, HalfNormal, Normal, Prior, Un
 
 __all__ = [
     "COLOUR_KNOTS",
+    "FAULT_SCALES",
     "FLOOR_LEAST",
     "FLOOR_SCALE",
     "ParameterSet",
@@ -31,8 +32,9 @@ __all__ = [
 #: shown what a family lacks: how far families lie apart (benchmarks/family_differences.py).
 COLOUR_KNOTS = {3.47: 0.25, 3.51: 0.25, 3.56: 0.2, 3.62: 0.14, 3.72: 0.05, 3.85: 0.04, 4.05: 0.02}
 
-#: The same for the ages of isochrones [dex]: two families differ by 0.09 (rms), so each from nature by less.
-AGE_OFFSET_SCALE = 0.06
+#: Standard deviations of the priors of how isochrones are wrong, by parameter, where no cluster has shown it: colours
+#: [mag], and ages [dex], by which two families differ by 0.09 (rms), so each from nature by less.
+FAULT_SCALES = {f"colour_{knot:.2f}": width for knot, width in COLOUR_KNOTS.items()} | {"log_age_offset": 0.06}
 
 #: Least width of the prior of the model floors [mag]: how well models follow the colours of real clusters.
 FLOOR_SCALE = 0.02
@@ -104,7 +106,7 @@ def default_priors(
     pm_priors: tuple[Prior, Prior] | None = None,
     radius: float | None = None,
     certified_floor: float = 0.0,
-    known: Mapping[str, tuple[float, float]] | None = None,
+    known_faults: Mapping[str, tuple[float, float]] | None = None,
     mass_law: str = "kroupa",
     binary_law: str = "flat",
 ) -> tuple[dict[str, Prior], dict[str, float]]:
@@ -132,8 +134,9 @@ def default_priors(
         Radius of the sample [deg], where the places of the stars are part of the model.
     certified_floor : float
         Certified interpolation error of the grid [mag] (`clusterbayes.isochrones.certified`).
-    known : mapping, optional
-        Mean and standard deviation of how the isochrones are wrong, by parameter, where it is known
+    known_faults : mapping, optional
+        Mean and standard deviation of how the isochrones are wrong, colours [mag] and ages [dex] by parameter, where
+        it is known
         (`clusterbayes.model.discrepancy.known_discrepancy`).
     mass_law, binary_law : str
         Names of the mass function and of the law of mass ratios.
@@ -161,20 +164,18 @@ def default_priors(
         del priors["member_frac"]
         fixed["member_frac"] = 1.0
     for band in bands:
-        uncertain = (zero_point_error or {}).get(band, 0.0 if band.startswith(_CALIBRATED) else ZERO_POINT_SCALE)
+        uncertainty = (zero_point_error or {}).get(band, 0.0 if band.startswith(_CALIBRATED) else ZERO_POINT_SCALE)
         if model_error:
             priors[f"floor_{band}"] = Normal(0.0, floor_scale(certified_floor), FLOOR_LEAST, 0.3)
         else:
             fixed[f"floor_{band}"] = 0.0
-        if model_error and uncertain > 0.0:
-            priors[f"zero_point_{band}"] = Normal(0.0, float(uncertain))
+        if model_error and uncertainty > 0.0:
+            priors[f"zero_point_{band}"] = Normal(0.0, float(uncertainty))
         else:
             fixed[f"zero_point_{band}"] = 0.0
-    faults = {f"colour_{knot:.2f}": width for knot, width in COLOUR_KNOTS.items()}
-    faults["log_age_offset"] = AGE_OFFSET_SCALE
-    for name, width in faults.items():
+    for name, width in FAULT_SCALES.items():
         if model_error:
-            priors[name] = Normal(*(known or {}).get(name, (0.0, width)))
+            priors[name] = Normal(*(known_faults or {}).get(name, (0.0, width)))
         else:
             fixed[name] = 0.0
     if model_error:

@@ -27,11 +27,11 @@ __all__ = ["SimulatedCluster", "photometric_error", "simulate_cluster", "true_me
 # Error at the bright end [mag], magnitude at which the photon noise is 0.01 mag: after Gaia EDR3 and a 0.5 m telescope.
 _NOISE = {"Gaia_G": (0.0028, 20.5), "Gaia_BP": (0.0030, 16.6), "Gaia_RP": (0.0040, 17.0)}
 _GROUND_NOISE = (0.008, 16.5)
-_SMALL_A_V = 0.01  # mag, over which the extinction is taken to be linear in A_V
 _NOISE_SLOPE = 0.28  # dex per mag
 _NOISE_END = 0.5  # mag: fainter stars are not measured, so none of them is scattered into the sample
 _PARALLAX_NOISE = (0.02, 15.0)  # mas at the bright end, magnitude from which it grows
 _MOTION_NOISE = 0.95  # errors of proper motions [mas/yr] in units of those of parallaxes [mas]
+_SMALL_A_V = 0.01  # mag, over which the slope of the extinction in A_V is taken
 _PER_PARSEC = 4.740470446  # km/s for 1 arcsec/yr at 1 pc
 # Velocities across the line of sight (east, north) [km/s]: of the cluster, and mean and scatter of field stars.
 _CLUSTER_VELOCITY, _CLUSTER_SCATTER = (8.0, -14.0), 0.8

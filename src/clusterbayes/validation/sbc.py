@@ -26,7 +26,7 @@ from clusterbayes.isochrones.certified import certified_floor
 from clusterbayes.model.details import Details
 from clusterbayes.model.discrepancy import known_discrepancy
 from clusterbayes.model.field import FieldDensity
-from clusterbayes.model.parameters import AGE_OFFSET_SCALE, COLOUR_KNOTS, ParameterSet, default_priors, within
+from clusterbayes.model.parameters import FAULT_SCALES, ParameterSet, default_priors, within
 from clusterbayes.model.priors import Uniform, parse_prior
 from clusterbayes.model.selection import parse_limits
 from clusterbayes.model.simulate import simulate_cluster
@@ -44,12 +44,8 @@ SHRINK = 2.0
 _MOST_DRAWS = 999
 _N_FIELD = 4000  # stars of the crude disc that the density of field stars is made from
 _FIELD_SEED = 20
-_FAULTS = (
-    "floor_",
-    "zero_point_",
-    "colour_",
-    "log_age_offset",
-)  # of isochrones; those of another family have no such true value
+# Beginnings of the parameters that are faults of isochrones; those of another family have no such true value.
+_FAULTS = ("floor_", "zero_point_", "colour_", "log_age_offset")
 _CLUSTER = ("log_age", "mh", "dist_mod", "a_v", "binary_frac")
 
 
@@ -64,8 +60,8 @@ class Experiment:
         Names or files of grids. Where they differ, the models are wrong on purpose, and the simulation has none of the
         fit's terms for it (floors, zero points, colours, ages).
     model_error : {"none", "terms", "default"}
-        As `fit_cluster` takes it. "terms" draws floors and colours from their priors, too. "default" coarsens the
-        likelihood and is not meant to be even.
+        As `fit_cluster` takes it. "terms" draws floors, colours and ages from their priors, too. "default"
+        coarsens the likelihood and is not meant to be even.
     laws : dict
         "mass_function" and "binary_law", of simulation and fit.
     error_factor : float
@@ -98,9 +94,7 @@ class Experiment:
         """
         priors = dict(self.regime.priors)
         if not self.matched and self.model_error != "none":
-            faults = {f"colour_{knot:.2f}": width for knot, width in COLOUR_KNOTS.items()}
-            faults["log_age_offset"] = AGE_OFFSET_SCALE
-            priors |= {name: f"normal(0, {width:g})" for name, width in faults.items()}
+            priors |= {name: f"normal(0, {width:g})" for name, width in FAULT_SCALES.items()}
         if not self.matched:
             grids = [_grid(name, self.regime.bands) for name in (self.simulate_with, self.fit_with)]
             for name in ("log_age", "mh"):
@@ -222,9 +216,9 @@ def _simulate(
     regime = experiment.regime
     grid = _grid(experiment.simulate_with, regime.bands)
     laws = {"mass_law": experiment.laws["mass_function"], "binary_law": experiment.laws["binary_law"]}
-    details = Details.from_parameters(values, **laws)
     if not experiment.matched:
-        details = Details(**{**asdict(details), "floor": {}, "zero_point": {}, "colour": {}, "log_age_offset": 0.0})
+        values = {name: 0.0 if name.startswith(_FAULTS) else value for name, value in values.items()}
+    details = Details.from_parameters(values, **laws)
     cluster: dict[str, Any] = {name: float(values[name]) for name in _CLUSTER}
     density = _field_density(experiment.simulate_with, regime.bands, regime.mag_limit)
     seed, other = (int(value) for value in np.random.default_rng(seeds).integers(2**31, size=2))
@@ -275,7 +269,7 @@ def _parameters(experiment: Experiment, grid: IsochroneGrid) -> ParameterSet:
         bands=experiment.regime.bands,
         model_error=experiment.model_error != "none",
         certified_floor=certified_floor(grid.metadata) or 0.0,
-        known=known_discrepancy(grid.metadata, experiment.regime.bands),
+        known_faults=known_discrepancy(grid.metadata, experiment.regime.bands),
         mass_law=experiment.laws["mass_function"],
         binary_law=experiment.laws["binary_law"],
     )

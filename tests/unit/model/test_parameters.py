@@ -47,7 +47,7 @@ class TestDefaults:
         assert all(fixed[f"colour_{knot:.2f}"] == 0.0 for knot in COLOUR_KNOTS)
 
     def test_known_colours_are_used_at_their_knots(self):
-        priors, _ = defaults(known={"colour_3.51": (0.1, 0.04), "log_age_offset": (0.01, 0.03)})
+        priors, _ = defaults(known_faults={"colour_3.51": (0.1, 0.04), "log_age_offset": (0.01, 0.03)})
         assert priors["log_age_offset"] == Normal(0.01, 0.03)
         assert priors["colour_3.51"] == Normal(0.1, 0.04)
         assert all(
