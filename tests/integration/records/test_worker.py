@@ -178,6 +178,24 @@ def test_working_once_waits_for_the_runs_of_dead_workers(add, database, store, r
         assert (ended, runs.get(living).status) == (1, "running")
 
 
+def test_working_once_takes_what_another_worker_puts_back_at_the_last_moment(add, database, store, runs, monkeypatch):
+    lost = add()
+    assert Queue(database).claim("dead", 0.1).tool_id == lost
+    worker, put_back = Worker(database, store, QUICK, cheap_job), []
+    claim = worker.queue.claim
+
+    def claim_late(*args):
+        claimed = claim(*args)
+        if claimed is None and not put_back:  # nothing is ready; a moment later it is, by another worker's doing
+            until(lambda: put_back.extend(Queue(database).reap(QUICK.rules)) or put_back)
+        return claimed
+
+    monkeypatch.setattr(worker.queue, "claim", claim_late)
+    monkeypatch.setattr(worker.queue, "reap", lambda rules: [])  # the other one is always first
+    assert worker.run(once=True) == 1
+    assert ([record.id for record in put_back], runs.get(lost).status) == ([lost], "completed")
+
+
 def test_a_worker_that_is_stopped_puts_its_runs_back(add, database, store, runs):
     tool_id = add(pause=0.05, steps=1000)
     with working(database, store):

@@ -128,8 +128,10 @@ class Worker:
         self._ask(self.queue.prepare)
         try:
             while not self._stopping:
+                # before taking: what another worker puts back in between is ready then, and taken
+                waiting = once and not self._runs and self._may_come_back()
                 claimed = self._fill()
-                if once and not self._runs and not claimed and self._away_since is None and not self._may_come_back():
+                if once and not self._runs and not claimed and self._away_since is None and not waiting:
                     break
                 self._pause(claimed)
                 for run in list(self._runs):
