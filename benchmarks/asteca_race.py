@@ -4,7 +4,8 @@ Both get all stars of the catalogue, the same isochrones (nodes of the packed gr
 ASteCA), flat priors over the whole grid, and emcee; neither gets a separate sample of field stars.  ASteCA 0.7 is
 sampled as its manual shows, with its own likelihood and emcee's differential-evolution moves, for a fixed time; the
 effective sample size of a parameter is walkers × steps / τ after the first half, the smallest over the parameters that
-both have.
+both have.  This library runs twice: as a user calls it, until it has 1,000 effective samples, and for as long as ASteCA
+had, search included.  Isochrones are loaded, and kernels compiled, before either clock starts.
 
     pip install --no-deps --ignore-requires-python asteca==0.7.0 && pip install fast-histogram
     python benchmarks/asteca_race.py bench_cluster.csv [--seconds 80] [--model-error none]
@@ -23,8 +24,10 @@ import numpy as np
 from astropy.table import Table
 
 from clusterbayes import Photometry, fit_cluster
+from clusterbayes.inference.sampler import SamplingOptions
 from clusterbayes.isochrones import IsochroneGrid
 
+Row = tuple[float, dict[str, float], dict[str, np.ndarray]]  # seconds, effective sample sizes and draws
 TRUTH = {"log_age": 8.60, "mh": 0.05, "dist_mod": 10.0, "a_v": 0.465}
 Z_SUN = 0.0152
 NAMES = {"loga": "log_age", "met": "mh", "dm": "dist_mod", "Av": "a_v", "alpha": "alpha", "beta": "beta"}
@@ -88,7 +91,7 @@ def effective(chain: np.ndarray) -> np.ndarray:
     return chain.shape[0] * chain.shape[1] / np.maximum(tau, 1.0)
 
 
-def race_asteca(table: Table, seconds: float, seed: int) -> tuple[float, dict[str, float], dict[str, np.ndarray]]:
+def race_asteca(table: Table, seconds: float, seed: int) -> Row:
     """Return the time taken, effective sample sizes and draws of ASteCA."""
     grid = IsochroneGrid.load("parsec", bands=["G", "BP", "RP"])
     with tempfile.TemporaryDirectory() as folder:
@@ -110,6 +113,21 @@ def race_asteca(table: Table, seconds: float, seed: int) -> tuple[float, dict[st
     return taken, dict(zip(names, effective(chain), strict=True)), draws
 
 
+def fitted(photometry: Photometry, model_error: str, seed: int, sampling: SamplingOptions) -> tuple[Row, float]:
+    """Fit; return the time taken, effective sample sizes and draws, and the time before sampling."""
+    grid = IsochroneGrid.load("parsec", bands=["G", "BP", "RP"])
+    began: dict[str, float] = {}
+    start = time.perf_counter()
+    result = fit_cluster(
+        photometry, grid=grid, model_error=model_error, seed=seed, sampling=sampling,
+        progress=lambda stage, *_: began.setdefault(stage, time.perf_counter() - start),
+    )  # fmt: skip
+    taken, ess = time.perf_counter() - start, result.diagnostics["ess"]
+    verdict = "; ".join(result.diagnostics["reasons"]) or "converged"
+    print(f"clusterbayes: {result.diagnostics['n_steps']} steps, {verdict}")
+    return (taken, {name: ess[name] for name in TRUTH}, {name: result.draws[name] for name in TRUTH}), began["sample"]
+
+
 def main() -> None:
     """Run both and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -121,20 +139,21 @@ def main() -> None:
     table = Table.read(options.catalogue)
     rows = {"ASteCA 0.7.0": race_asteca(table, options.seconds, options.seed)}
     photometry = Photometry.read(options.catalogue, observables=["G", "BP", "RP"])
-    for label in ("clusterbayes, kernels compiled by this run", "clusterbayes"):
-        start = time.perf_counter()
-        result = fit_cluster(photometry, model_error=options.model_error, seed=options.seed)
-        taken = time.perf_counter() - start
-        ess = result.diagnostics["ess"]
-        rows[label] = (taken, {name: ess[name] for name in TRUTH}, {name: result.draws[name] for name in TRUTH})
+    fitted(photometry, options.model_error, options.seed, SamplingOptions(target_ess=50))  # compiles
+    short, search = fitted(photometry, options.model_error, options.seed, SamplingOptions())
+    rows["clusterbayes, 1,000 effective samples"] = short
+    left = max(1.0, options.seconds - search)
+    alike = SamplingOptions(target_ess=1_000_000, max_steps=1_000_000, max_seconds=left)
+    rows["clusterbayes, as long as ASteCA"], _ = fitted(photometry, options.model_error, options.seed, alike)
     print(f"{'':>44} {'seconds':>8} " + " ".join(f"{n + ' ESS/s':>15}" for n in TRUTH))
     for label, (taken, ess, draws) in rows.items():
         print(f"{label:>44} {taken:8.1f} " + " ".join(f"{ess[name] / taken:15.2f}" for name in TRUTH))
         centres = (f"{np.median(draws[n]):8.3f}±{np.std(draws[n]):5.3f} " for n in TRUTH)
         print(f"{'median ± sd':>44} {'':8} " + " ".join(centres))
     worst = {label: min(ess[name] for name in TRUTH) / taken for label, (taken, ess, _) in rows.items()}
-    first, *_, last = worst.values()
-    print(f"ratio of the smallest ESS per second: {last / first:.1f} (target: at least 3, later 10)")
+    first, *others = worst.values()
+    ratios = " and ".join(f"{other / first:.1f}" for other in others)
+    print(f"ratio of the smallest ESS per second: {ratios} (target: at least 3, later 10)")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 Posteriors of star clusters have a few coordinates with ridges, bows and several modes, age, metallicity, distance and
 extinction, and many others that follow them: given the first four, the others are nearly normal, about a mean that
 changes with them. So the picture is a mixture of t distributions in the first coordinates, times one t distribution of
-the others about a quadratic function of the first. An extinction or a model floor ends at zero, a share at one: the
-others are bent first, by a sinh-arcsinh map each. The better the picture, the more proposals are accepted, and the
-shorter a chain has to be.
+the others about a quadratic function of the first. Far out, where that function is not known, a safeguard is wide in
+the first coordinates and takes the others as they are over all: wide in all coordinates at once it would be thin
+everywhere. An extinction or a model floor ends at zero, a share at one: the others are bent first, by a sinh-arcsinh
+map each. The better the picture, the more proposals are accepted, and the shorter a chain has to be.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ _MOST_PARTS = 6
 _DRAWS_PER_PART = 60  # that a further component of the mixture needs
 _RIDGE = 3.0  # draws' worth of evidence that the others do not follow the leading coordinates
 _LEAST_WIDTH = 1e-3  # variance added to every component, in units of that of the draws
-_SAFEGUARD = 0.1  # share of the wide component
-_WIDER = 2.0  # its variance, in units of that of the draws
+_SAFEGUARD = 0.15  # share of the wide component
+_WIDER, _WIDE_DOF = 4.0, 4.0  # its variance in the leading coordinates, in units of that of the draws, and its tails
 _STEPS = (0.7, 0.4, 0.2)  # sizes of steps to places nearby, see `Mixture.step`
 _STRONG = 0.005  # weight of the penalty that keeps a map without evidence for bending straight
 Rng = np.random.RandomState | np.random.Generator
@@ -243,12 +244,16 @@ class IndependentProposal(Independent):
         Mean of the others is `_terms(leading) @ follow`.
     rest : Mixture
         Of the others, less that mean: one component.
-    wide : Mixture
-        Of all coordinates: a safeguard that a tenth of the draws come from.
+    wide, loose : Mixture
+        Of the first coordinates, wide, and of the others whatever the first are, one component each: a safeguard that
+        a part of the draws come from.
     """
 
-    def __init__(self, bend: Bend, leading: Mixture, follow: np.ndarray, rest: Mixture, wide: Mixture) -> None:
-        self.bend, self.leading, self.follow, self.rest, self.wide = bend, leading, follow, rest, wide
+    def __init__(
+        self, bend: Bend, leading: Mixture, follow: np.ndarray, rest: Mixture, wide: Mixture, loose: Mixture
+    ) -> None:
+        self.bend, self.leading, self.follow, self.rest = bend, leading, follow, rest
+        self.wide, self.loose = wide, loose
 
     @classmethod
     def from_draws(cls, draws: np.ndarray, seed: int, *, n_effective: float | None = None) -> IndependentProposal:
@@ -275,22 +280,25 @@ class IndependentProposal(Independent):
             terms, others = _terms(u[:, :n_leading]), u[:, n_leading:]
             known = worth * terms.T @ terms + _RIDGE * np.eye(terms.shape[1])
             follow = np.linalg.solve(known, worth * terms.T @ others)
-            rest = _one_part(others - terms @ follow, 1.0)
-            wide = _one_part(u, _WIDER)
-        return cls(bend, leading, follow, rest, wide)
+            rest = _one_part(others - terms @ follow)
+            wide = _one_part(u[:, :n_leading], wider=_WIDER, dof=_WIDE_DOF)
+            loose = _one_part(others)
+        return cls(bend, leading, follow, rest, wide, loose)
 
     def draw(self, n: int, rng: Rng) -> np.ndarray:
         """Draw (n, n_dim) points."""
         u = self._joined(self.leading.draw(n, rng), self.rest.draw(n, rng))
         safe = rng.uniform(size=n) < _SAFEGUARD
-        return self.bend.inverse(np.where(safe[:, None], self.wide.draw(n, rng), u))
+        apart = np.concatenate([self.wide.draw(n, rng), self.loose.draw(n, rng)], axis=1)
+        return self.bend.inverse(np.where(safe[:, None], apart, u))
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """Log density at z (n, n_dim), shape (n,)."""
         u, log_jacobian = self.bend.forward(z)
-        close = self._log_close(*self._parted(u))
-        parts = [close + np.log(1.0 - _SAFEGUARD), self.wide.log_density(u) + np.log(_SAFEGUARD)]
-        return np.logaddexp(*parts) + log_jacobian
+        leading, rest = self._parted(u)
+        close = self._log_close(leading, rest)
+        apart = self.wide.log_density(leading) + self.loose.log_density(u[:, leading.shape[1] :])
+        return np.logaddexp(close + np.log(1.0 - _SAFEGUARD), apart + np.log(_SAFEGUARD)) + log_jacobian
 
     def near(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Proposal function of `emcee.moves.MHMove` that steps to places nearby, in steps of several sizes.
@@ -323,15 +331,15 @@ class IndependentProposal(Independent):
         group.create_dataset("follow", data=self.follow)
         for name in ("location", "scale", "skew", "tail"):
             group.create_dataset(name, data=getattr(self.bend, name))
-        for name in ("leading", "rest", "wide"):
+        for name in ("leading", "rest", "wide", "loose"):
             getattr(self, name).write(group.create_group(name))
 
     @classmethod
     def read(cls, group: h5py.Group) -> IndependentProposal:
         """Read exactly what `write` has written."""
         bend = Bend(*(group[name][...] for name in ("location", "scale", "skew", "tail")))
-        leading, rest, wide = (Mixture.read(group[name]) for name in ("leading", "rest", "wide"))
-        return cls(bend, leading, group["follow"][...], rest, wide)
+        leading, rest, wide, loose = (Mixture.read(group[name]) for name in ("leading", "rest", "wide", "loose"))
+        return cls(bend, leading, group["follow"][...], rest, wide, loose)
 
 
 def _terms(leading: np.ndarray) -> np.ndarray:
@@ -341,12 +349,12 @@ def _terms(leading: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ones((len(leading), 1)), leading, products], axis=1)
 
 
-def _one_part(draws: np.ndarray, wider: float) -> Mixture:
+def _one_part(draws: np.ndarray, *, wider: float = 1.0, dof: float = _DOF) -> Mixture:
     """Return the t distribution of the mean of draws (n_draw, n_dim), and `wider` times their covariance."""
     n_dim = draws.shape[1]
     centre = draws.mean(axis=0)
     covariance = wider * (draws - centre).T @ (draws - centre) / len(draws) + 1e-4 * np.eye(n_dim)
-    return Mixture(np.ones(1), centre[None], covariance[None], dof=_DOF)
+    return Mixture(np.ones(1), centre[None], covariance[None], dof=dof)
 
 
 def resample(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

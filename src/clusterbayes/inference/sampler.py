@@ -36,7 +36,7 @@ _N_ENSEMBLE = 2
 _FLATTEN = (1.0, 0.5)  # power of the weights that each ensemble starts from: the second one is put more widely
 _STILL = 0.4  # of the spread of the log posterior: what its mean may change in a round when burn-in is over
 _ACCEPTED = 0.2  # share of proposals accepted at which the proposal needs no more rounds
-_LEAST, _TOO_LONG, _ANEW = 200, 2.0, 5  # steps of a chain, missing steps in units of them, times: see `_run`
+_LEAST, _TOO_LONG, _ANEW = 200, 4.0, 5  # steps of a chain, missing steps in units of them, times: see `_run`
 _SHORTEST = 10  # steps of a chain that are made even if no time is left
 LogPosterior = Callable[[np.ndarray], np.ndarray]  # (n, n_dim) to (n,)
 Report = Callable[[float, str], None]  # percent and a message
@@ -363,7 +363,7 @@ def _run(
 ) -> Chain:
     """Sample with fixed proposals until converged or out of steps or time.
 
-    A chain of 200 steps or more that would have to grow to three times its length has a poor proposal: it then counts
+    A chain of 200 steps or more that would have to grow to five times its length has a poor proposal: it then counts
     as burn-in, shows where a better one is to be learned, and another chain begins, five times at most.
     """
 

@@ -174,6 +174,25 @@ class TestProposal:
         bent = IndependentProposal.from_draws(draws, 1)
         assert accepted(bent, log_target, fresh) > accepted(straight, log_target, fresh) + 0.1
 
+    def test_safeguard_reaches_where_others_do_not_follow(self):
+        """Draws taught that a coordinate follows the first one; a part of the posterior that they lack denies it.
+
+        Negative control: a safeguard twice as wide in all coordinates at once.
+        """
+        rng = np.random.default_rng(12)
+        draws, beyond = rng.normal(size=(2000, 20)), rng.normal(size=(500, 20))
+        draws[:, 4] = 0.3 * draws[:, 4] + draws[:, 0]
+        beyond[:, :4] *= 2.5
+        fitted = IndependentProposal.from_draws(draws, 1)
+        known, _ = fitted.bend.forward(draws)
+        wide = Mixture([1.0], [known.mean(axis=0)], [2.0 * np.cov(known.T)], dof=15.0)
+        u, log_slope = fitted.bend.forward(beyond)
+        usual = np.median(fitted.log_density(draws))
+        reached = np.quantile(fitted.log_density(beyond), 0.05) - usual
+        by_width = np.quantile(wide.log_density(u) + log_slope + np.log(0.1), 0.05) - usual
+        assert reached > -15.0
+        assert by_width < reached - 10.0
+
     def test_what_is_written_is_read(self, tmp_path):
         fitted = IndependentProposal.from_draws(np.random.default_rng(7).gamma(2.0, size=(500, 3)), 1)
         with h5py.File(tmp_path / "proposal.h5", "w") as file:
