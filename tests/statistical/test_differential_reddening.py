@@ -7,11 +7,11 @@ import pytest
 from statistical.gaussian import summit
 from unit.model.mocks import GAIA, TRUTH, fine_ratios, make_model, mock_table
 
-from clusterbayes.model.parameters import COLOUR_KNOTS
+from clusterbayes.model.parameters import FAULT_SCALES
 
 DISPERSION = 0.15  # mag
-FIXED = {"alpha_1": 1.3, "alpha_2": 2.3, "outlier_frac": 1e-6, "member_frac": 1.0 - 1e-9, "log_age_offset": 0.0}
-FIXED |= {f"floor_{band}": 0.007 for band in GAIA} | {f"colour_{knot:.2f}": 0.0 for knot in COLOUR_KNOTS}
+FIXED = {"alpha_1": 1.3, "alpha_2": 2.3, "outlier_frac": 1e-6, "member_frac": 1.0 - 1e-9}
+FIXED |= {f"floor_{band}": 0.007 for band in GAIA} | dict.fromkeys(FAULT_SCALES, 0.0)
 STEPS = {"log_age": 0.003, "mh": 0.006, "dist_mod": 0.006, "a_v": 0.006, "binary_frac": 0.02, "a_v_dispersion": 0.005}
 
 

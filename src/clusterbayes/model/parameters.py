@@ -18,6 +18,7 @@ from clusterbayes.model.priors import Exponential, HalfNormal, Normal, Prior, Un
 
 __all__ = [
     "COLOUR_KNOTS",
+    "FAMILY_PATTERN",
     "FAULT_SCALES",
     "FLOOR_LEAST",
     "FLOOR_SCALE",
@@ -29,12 +30,19 @@ __all__ = [
 ]
 
 #: Knots of the colour discrepancy [log Teff], with the standard deviation of its prior there [mag] where no cluster has
-#: shown what a family lacks: how far families lie apart (benchmarks/family_differences.py).
-COLOUR_KNOTS = {3.47: 0.25, 3.51: 0.25, 3.56: 0.2, 3.62: 0.14, 3.72: 0.05, 3.85: 0.04, 4.05: 0.02}
+#: shown what a family lacks.
+COLOUR_KNOTS = {3.47: 0.12, 3.51: 0.1, 3.56: 0.1, 3.62: 0.08, 3.72: 0.05, 3.85: 0.05, 4.05: 0.04}
+
+#: How families differ in colour, by knot, in units of the difference of the coolest stars: all of them in much the same
+#: way (benchmarks/family_differences.py), so that one parameter stands for it.
+FAMILY_PATTERN = {3.47: 1.0, 3.51: 1.0, 3.56: 0.85, 3.62: 0.55, 3.72: 0.2, 3.85: 0.1, 4.05: 0.0}
 
 #: Standard deviations of the priors of how isochrones are wrong, by parameter, where no cluster has shown it: colours
 #: [mag], and ages [dex], by which two families differ by 0.09 (rms), so each from nature by less.
-FAULT_SCALES = {f"colour_{knot:.2f}": width for knot, width in COLOUR_KNOTS.items()} | {"log_age_offset": 0.06}
+FAULT_SCALES = {
+    "colour_family": 0.25, **{f"colour_{knot:.2f}": width for knot, width in COLOUR_KNOTS.items()},
+    "log_age_offset": 0.06,
+}  # fmt: skip
 
 #: Least width of the prior of the model floors [mag]: how well models follow the colours of real clusters.
 FLOOR_SCALE = 0.02
@@ -173,9 +181,11 @@ def default_priors(
             priors[f"zero_point_{band}"] = Normal(0.0, float(uncertainty))
         else:
             fixed[f"zero_point_{band}"] = 0.0
+    known = dict(known_faults or {})
     for name, width in FAULT_SCALES.items():
-        if model_error:
-            priors[name] = Normal(*(known_faults or {}).get(name, (0.0, width)))
+        learned = name == "colour_family" and any(other.startswith("colour_") for other in known)  # in the knots
+        if model_error and not learned:
+            priors[name] = Normal(*known.get(name, (0.0, width)))
         else:
             fixed[name] = 0.0
     if model_error:

@@ -10,7 +10,7 @@ import numpy as np
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model import kernels
 from clusterbayes.model.binaries import MassRatios
-from clusterbayes.model.parameters import COLOUR_KNOTS
+from clusterbayes.model.parameters import COLOUR_KNOTS, FAMILY_PATTERN
 
 __all__ = ["node", "population_of"]
 
@@ -75,7 +75,8 @@ def population_of(
         floor=per_band("floor"),
         zero_point=per_band("zero_point"),
         reddening=np.ascontiguousarray(np.outer(values.get("a_v_dispersion", nothing), per_a_v)),
-        colour=columns(f"colour_{knot:.2f}" for knot in COLOUR_KNOTS),
+        colour=columns(f"colour_{knot:.2f}" for knot in COLOUR_KNOTS)
+        + np.outer(values.get("colour_family", nothing), list(FAMILY_PATTERN.values())),
         parallax_zero_point=np.ascontiguousarray(values["parallax_zero_point"]),
         depth=np.ascontiguousarray(values["depth"]),
         pm=columns(("pm_ra", "pm_dec")),

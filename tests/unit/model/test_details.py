@@ -7,9 +7,11 @@ import pytest
 from unit.model.mocks import GAIA, GRID, mock_table
 
 from clusterbayes.isochrones import IsochroneGrid
+from clusterbayes.model.binaries import MassRatios
 from clusterbayes.model.details import Details
 from clusterbayes.model.discrepancy import colour_pattern, colour_shift, known_discrepancy
 from clusterbayes.model.parameters import COLOUR_KNOTS
+from clusterbayes.model.walkers import population_of
 
 
 def test_particulars_are_taken_from_parameters_by_name():
@@ -18,6 +20,20 @@ def test_particulars_are_taken_from_parameters_by_name():
     assert details.alpha == (2.1, 2.1) and details.q_slope == 0.5 and details.outlier_frac == 0.03
     assert details.floor == {"Gaia_G": 0.01} and details.colour == {3.6: -0.02}
     assert details.zero_point == {"Gaia_BP": 0.04} and details.binary_law == "power"
+
+
+def test_what_families_share_is_added_to_the_knots():
+    """The likelihood and the simulator take the same amplitudes from the same parameters."""
+    values = {"alpha_2": 2.3, "q_slope": 0.0, "outlier_frac": 0.0, "colour_family": 0.2}
+    values |= {f"colour_{knot:.2f}": 0.01 * i for i, knot in enumerate(COLOUR_KNOTS)}
+    details = Details.from_parameters(values)
+    assert details.colour[3.51] == pytest.approx(0.21) and details.colour[3.72] == pytest.approx(0.04 + 0.2 * 0.2)
+    full = {name: np.array([value]) for name, value in values.items()} | {
+        name: np.array([value]) for name, value in {"log_age": 9.0, "mh": 0.0, "dist_mod": 5.0, "a_v": 0.0}.items()
+    }
+    full |= dict.fromkeys(("binary_frac", "member_frac", "parallax_zero_point", "depth"), np.zeros(1))
+    population = population_of(full, GRID, GAIA, MassRatios(), per_a_v=np.ones(len(GAIA)), slope_held=True, radius=None)
+    assert population.colour[0] == pytest.approx(list(details.colour.values()))
 
 
 def test_a_zero_point_shifts_its_band_alone():

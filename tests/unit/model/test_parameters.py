@@ -54,6 +54,13 @@ class TestDefaults:
             priors[f"colour_{knot:.2f}"] == Normal(0.0, width) for knot, width in COLOUR_KNOTS.items() if knot != 3.51
         )
 
+    @pytest.mark.parametrize("learned", [False, True])
+    def test_what_families_share_is_free_unless_clusters_have_taught_the_knots(self, learned):
+        priors, fixed = defaults(
+            known_faults={"log_age_offset": (0.0, 0.03)} | ({"colour_3.51": (0.1, 0.04)} if learned else {})
+        )
+        assert ("colour_family" in priors, fixed.get("colour_family") == 0.0) == (not learned, learned)
+
     def test_the_parallax_zero_point_follows_the_catalogue(self):
         assert defaults(parallax_zero_point="raw")[0]["parallax_zero_point"] == Normal(0.035, 0.012)
         assert defaults(parallax_zero_point="applied")[0]["parallax_zero_point"] == Normal(0.0, 0.012)
@@ -83,6 +90,7 @@ class TestDefaults:
             ("distance", "pc"),
             ("floor_V", "mag"),
             ("colour_4.05", "mag"),
+            ("colour_family", "mag"),
             ("a_v_dispersion", "mag"),
             ("alpha_1", ""),
         ],
