@@ -27,7 +27,7 @@ _FEWEST_THIN = 20  # different places that a picture of thin ones can be fitted 
 _TRUSTED = 0.25  # independent draws that each of them is taken to be worth
 _BASE, _EACH = 200, 32  # draws in a round, and those for every free parameter
 _GOOD = 0.33  # share of the newest draws that a chain would accept at which the picture needs no more rounds
-_N_FIT = 3000  # draws, with repeats, that a picture is fitted to
+_N_FIT = (3000, 6000)  # draws, with repeats, that a picture is fitted to: as many as they are worth, between these
 _ENOUGH = 80.0  # effective draws for each free parameter that a picture should rest on
 _WANTED = 20.0  # effective draws for each free parameter; weights are flattened until there are as many
 _WIDEN = (1.2, 2.0, 4.0)  # how much wider than the modes the first draws are
@@ -215,10 +215,9 @@ def _grown(
     log_weight = _log_weight(log_prob, log_drawn)
     wanted = min(_WANTED * z.shape[1], 0.25 * log_weight.size)
     power = next((p for p in 0.8 ** np.arange(16) if _effective(p * log_weight) >= wanted), 0.8**16)
-    chosen = resample(np.exp(power * log_weight), _N_FIT, rng)
-    picture = IndependentProposal.from_draws(
-        z[chosen], int(rng.integers(2**31)), n_effective=_effective(power * log_weight)
-    )
+    worth = _effective(power * log_weight)
+    chosen = resample(np.exp(power * log_weight), int(np.clip(worth, *_N_FIT)), rng)
+    picture = IndependentProposal.from_draws(z[chosen], int(rng.integers(2**31)), n_effective=worth)
     return Population(z, log_prob, log_drawn, sources, picture, accepted)
 
 

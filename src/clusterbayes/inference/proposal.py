@@ -2,11 +2,12 @@
 
 Posteriors of star clusters have a few coordinates with ridges, bows and several modes, age, metallicity, distance and
 extinction, and many others that follow them: given the first four, the others are nearly normal, about a mean that
-changes with them. So the picture is a mixture of t distributions in the first coordinates, times one t distribution of
-the others about a quadratic function of the first. Far out, where that function is not known, a safeguard is wide in
-the first coordinates and takes the others as they are over all: wide in all coordinates at once it would be thin
-everywhere. An extinction or a model floor ends at zero, a share at one: the others are bent first, by a sinh-arcsinh
-map each. The better the picture, the more proposals are accepted, and the shorter a chain has to be.
+changes with them. So the picture is a mixture of t distributions in the first coordinates; the others lie about a
+quadratic function of the first, from which each component may be off in a straight line of its own. Far out, where that
+function is not known, a safeguard is wide in the first coordinates and takes the others as they are over all: wide in
+all coordinates at once it would be thin everywhere. An extinction or a model floor ends at zero, a share at one: the
+others are bent first, by a sinh-arcsinh map each. The better the picture, the more proposals are accepted, and the
+shorter a chain has to be.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ __all__ = ["Bend", "Independent", "IndependentProposal", "Mixture", "resample"]
 
 _N_LEADING = 4  # coordinates, the first ones, that the others follow
 _DOF = 15.0  # of proposals fitted to draws
-_MOST_DRAWS = 3000  # that a proposal is fitted to
-_MOST_PARTS = 6
+_MOST_DRAWS = 6000  # that a proposal is fitted to
+_MOST_PARTS = 12
 _DRAWS_PER_PART = 60  # that a further component of the mixture needs
 _RIDGE = 3.0  # draws' worth of evidence that the others do not follow the leading coordinates
+_RIDGE_PART, _STIFF = 60.0, 400.0  # and that they do so in a component as over all, in slope and in covariance
+_MIXTURES = ("close", "wide", "loose")
 _LEAST_WIDTH = 1e-3  # variance added to every component, in units of that of the draws
 _SAFEGUARD = 0.15  # share of the wide component
 _WIDER, _WIDE_DOF = 4.0, 4.0  # its variance in the leading coordinates, in units of that of the draws, and its tails
@@ -155,7 +158,7 @@ class Mixture(Independent):
 
     @classmethod
     def fitted(cls, draws: np.ndarray, most: int, seed: int) -> Mixture:
-        """Fit to draws (n_draw, n_dim) with one component more, up to `most`, as long as that lowers the BIC."""
+        """Fit to draws (n_draw, n_dim) with one component more, up to `most`, as long as that lowers the AIC."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
@@ -167,7 +170,7 @@ class Mixture(Independent):
             best = fit(1)
             for n in range(2, most + 1):
                 further = fit(n)
-                if further.bic(draws) >= best.bic(draws):
+                if further.aic(draws) >= best.aic(draws):
                     break
                 best = further
         return cls(best.weights_, best.means_, best.covariances_, dof=_DOF)
@@ -232,28 +235,22 @@ class Mixture(Independent):
 
 
 class IndependentProposal(Independent):
-    """A mixture in the leading coordinates, and the others about a quadratic function of them.
+    """A mixture of t distributions of the leading coordinates and of what the others are off a function of them.
 
     Parameters
     ----------
     bend : Bend
         From the coordinates of the draws to those of everything else here.
-    leading : Mixture
-        Of the first n_leading coordinates.
     follow : (n_term, n_rest)
-        Mean of the others is `_terms(leading) @ follow`.
-    rest : Mixture
-        Of the others, less that mean: one component.
+        The others less `_terms(leading) @ follow` are what the mixture has in their place.
+    close : Mixture
     wide, loose : Mixture
-        Of the first coordinates, wide, and of the others whatever the first are, one component each: a safeguard that
+        Of the leading coordinates, wide, and of the others whatever the first are, one component each: a safeguard that
         a part of the draws come from.
     """
 
-    def __init__(
-        self, bend: Bend, leading: Mixture, follow: np.ndarray, rest: Mixture, wide: Mixture, loose: Mixture
-    ) -> None:
-        self.bend, self.leading, self.follow, self.rest = bend, leading, follow, rest
-        self.wide, self.loose = wide, loose
+    def __init__(self, bend: Bend, follow: np.ndarray, close: Mixture, wide: Mixture, loose: Mixture) -> None:
+        self.bend, self.follow, self.close, self.wide, self.loose = bend, follow, close, wide, loose
 
     @classmethod
     def from_draws(cls, draws: np.ndarray, seed: int, *, n_effective: float | None = None) -> IndependentProposal:
@@ -276,18 +273,17 @@ class IndependentProposal(Independent):
         u, _ = bend.forward(draws)
         with threadpool_limits(1):  # the last digits would depend on their number
             most = int(np.clip(worth * len(draws) / _DRAWS_PER_PART, 1, _MOST_PARTS))
-            leading = Mixture.fitted(u[:, :n_leading], most, seed)
-            terms, others = _terms(u[:, :n_leading]), u[:, n_leading:]
-            known = worth * terms.T @ terms + _RIDGE * np.eye(terms.shape[1])
-            follow = np.linalg.solve(known, worth * terms.T @ others)
-            rest = _one_part(others - terms @ follow)
-            wide = _one_part(u[:, :n_leading], wider=_WIDER, dof=_WIDE_DOF)
+            leading, others = u[:, :n_leading], u[:, n_leading:]
+            terms = _terms(leading)
+            follow = _regression(terms, others, np.full(len(u), worth), _RIDGE)
+            close = _followed(Mixture.fitted(leading, most, seed), leading, others - terms @ follow, worth)
+            wide = _one_part(leading, wider=_WIDER, dof=_WIDE_DOF)
             loose = _one_part(others)
-        return cls(bend, leading, follow, rest, wide, loose)
+        return cls(bend, follow, close, wide, loose)
 
     def draw(self, n: int, rng: Rng) -> np.ndarray:
         """Draw (n, n_dim) points."""
-        u = self._joined(self.leading.draw(n, rng), self.rest.draw(n, rng))
+        u = self._joined(self.close.draw(n, rng))
         safe = rng.uniform(size=n) < _SAFEGUARD
         apart = np.concatenate([self.wide.draw(n, rng), self.loose.draw(n, rng)], axis=1)
         return self.bend.inverse(np.where(safe[:, None], apart, u))
@@ -295,9 +291,9 @@ class IndependentProposal(Independent):
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """Log density at z (n, n_dim), shape (n,)."""
         u, log_jacobian = self.bend.forward(z)
-        leading, rest = self._parted(u)
-        close = self._log_close(leading, rest)
-        apart = self.wide.log_density(leading) + self.loose.log_density(u[:, leading.shape[1] :])
+        close = self.close.log_density(self._parted(u))
+        leading, others = np.split(u, [self.wide.means.shape[1]], axis=1)
+        apart = self.wide.log_density(leading) + self.loose.log_density(others)
         return np.logaddexp(close + np.log(1.0 - _SAFEGUARD), apart + np.log(_SAFEGUARD)) + log_jacobian
 
     def near(self, coords: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
@@ -306,40 +302,71 @@ class IndependentProposal(Independent):
         A walker that is where the picture is much too thin accepts hardly any draw from it; nearby it is about as thin.
         """
         u, log_jacobian = self.bend.forward(coords)
-        leading, rest = self._parted(u)
-        size = rng.choice(_STEPS, size=len(coords))
-        moved = self.leading.step(leading, size, rng), self.rest.step(rest, size, rng)
-        new = self.bend.inverse(self._joined(*moved))
-        change = self._log_close(leading, rest) + log_jacobian
-        return new, change - self._log_close(*moved) - self.bend.forward(new)[1]
+        here = self._parted(u)
+        moved = self.close.step(here, rng.choice(_STEPS, size=len(coords)), rng)
+        new = self.bend.inverse(self._joined(moved))
+        change = self.close.log_density(here) + log_jacobian
+        return new, change - self.close.log_density(moved) - self.bend.forward(new)[1]
 
-    def _parted(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Leading coordinates (n, n_leading) of u (n, n_dim), and the others (n, n_rest) less their mean."""
-        leading, others = np.split(u, [self.leading.means.shape[1]], axis=1)
-        return leading, others - _terms(leading) @ self.follow
+    def _parted(self, u: np.ndarray) -> np.ndarray:
+        """Return u (n, n_dim) with the others less their function of the leading coordinates."""
+        leading, others = np.split(u, [self.wide.means.shape[1]], axis=1)
+        return np.concatenate([leading, others - _terms(leading) @ self.follow], axis=1)
 
-    def _joined(self, leading: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    def _joined(self, parted: np.ndarray) -> np.ndarray:
         """Undo `_parted`."""
-        return np.concatenate([leading, _terms(leading) @ self.follow + rest], axis=1)
-
-    def _log_close(self, leading: np.ndarray, rest: np.ndarray) -> np.ndarray:
-        """Log density (n,) without the safeguard, in bent coordinates."""
-        return self.leading.log_density(leading) + self.rest.log_density(rest)
+        leading, rest = np.split(parted, [self.wide.means.shape[1]], axis=1)
+        return np.concatenate([leading, rest + _terms(leading) @ self.follow], axis=1)
 
     def write(self, group: h5py.Group) -> None:
         """Write the proposal into an HDF5 group."""
         group.create_dataset("follow", data=self.follow)
         for name in ("location", "scale", "skew", "tail"):
             group.create_dataset(name, data=getattr(self.bend, name))
-        for name in ("leading", "rest", "wide", "loose"):
+        for name in _MIXTURES:
             getattr(self, name).write(group.create_group(name))
 
     @classmethod
     def read(cls, group: h5py.Group) -> IndependentProposal:
         """Read exactly what `write` has written."""
         bend = Bend(*(group[name][...] for name in ("location", "scale", "skew", "tail")))
-        leading, rest, wide, loose = (Mixture.read(group[name]) for name in ("leading", "rest", "wide", "loose"))
-        return cls(bend, leading, group["follow"][...], rest, wide, loose)
+        return cls(bend, group["follow"][...], *(Mixture.read(group[name]) for name in _MIXTURES))
+
+
+def _followed(leading: Mixture, draws: np.ndarray, rest: np.ndarray, worth: float) -> Mixture:
+    """Let other coordinates follow each component of a mixture, in a straight line and with a covariance of its own.
+
+    Parameters
+    ----------
+    leading : Mixture
+    draws : (n_draw, n_leading)
+        That it was fitted to.
+    rest : (n_draw, n_rest)
+        The others there.
+    worth : float
+        Independent draws that each draw is worth.
+    """
+    x = leading._standard(draws)
+    parts = leading._parts(x)
+    share = worth * np.exp(parts - np.logaddexp.reduce(parts, axis=0))
+    n_leading, everywhere = draws.shape[1], rest.T @ rest / len(rest)
+    means, covariances = [], []
+    for k, mine in enumerate(share):
+        terms = np.column_stack([np.ones(len(draws)), x[k].T])
+        slopes = _regression(terms, rest, mine, _RIDGE_PART)
+        off = rest - terms @ slopes
+        own = (off.T @ (mine[:, None] * off) + _STIFF * everywhere) / (mine.sum() + _STIFF)
+        corner = np.linalg.cholesky(own + 1e-4 * np.eye(len(own)))
+        root = np.block([[leading.cholesky[k], np.zeros((n_leading, len(own)))], [slopes[1:].T, corner]])
+        means.append(np.concatenate([leading.means[k], slopes[0]]))
+        covariances.append(root @ root.T)
+    return Mixture(leading.weights, np.array(means), np.array(covariances), dof=leading.dof)
+
+
+def _regression(terms: np.ndarray, values: np.ndarray, weights: np.ndarray, ridge: float) -> np.ndarray:
+    """Coefficients (n_term, n_value) of values (n, n_value) in terms (n, n_term), drawn to zero by a ridge."""
+    weighted = terms * weights[:, None]
+    return np.linalg.solve(weighted.T @ terms + ridge * np.eye(terms.shape[1]), weighted.T @ values)
 
 
 def _terms(leading: np.ndarray) -> np.ndarray:

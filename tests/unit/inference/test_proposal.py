@@ -145,7 +145,7 @@ class TestProposal:
         rng = np.random.default_rng(11)
 
         def made(n):
-            z = rng.normal(size=(n, 16))
+            z = rng.normal(size=(n, 28))
             z[:, :2] += np.where(rng.uniform(size=(n, 2)) < 0.5, 3.0, -3.0)
             z[:, 4] = 0.3 * z[:, 4] + 0.1 * z[:, 0] ** 2 - 0.5 * z[:, 1]
             return z
@@ -155,12 +155,12 @@ class TestProposal:
             bow = (z[:, 4] - 0.1 * z[:, 0] ** 2 + 0.5 * z[:, 1]) / 0.3
             return modes - 0.5 * ((z[:, 2:4] ** 2).sum(axis=1) + (z[:, 5:] ** 2).sum(axis=1) + bow**2)
 
-        draws, fresh = made(500), made(2000)
+        draws, fresh = made(400), made(2000)
         led = IndependentProposal.from_draws(draws, 1)
-        plain = Mixture.fitted(draws, led.leading.weights.size, 1)
+        plain = Mixture.fitted(draws, led.close.weights.size, 1)
         shares = [accepted(proposal, log_target, fresh) for proposal in (led, plain)]
-        assert shares[0] > 0.3
-        assert shares[1] < shares[0] - 0.1
+        assert shares[0] > 0.15
+        assert shares[1] < shares[0] - 0.08
 
     def test_bending_lets_more_draws_be_accepted(self):
         """Where a coordinate ends, a straight mixture of as many components is accepted less often."""
