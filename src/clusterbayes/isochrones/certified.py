@@ -14,10 +14,15 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-__all__ = ["certified_floor", "certified_phases", "origin", "rows_of"]
+__all__ = ["certified_floor", "certified_phases", "composed", "origin", "rows_of"]
 
 _TABLE = "certified.csv"
 _DIGITS = 16
+
+
+def composed(metadata: Mapping[str, Any]) -> bool:
+    """Whether a grid was composed from its source on this machine, and did not come as a file."""
+    return "recipe_version" in metadata and not metadata.get("native_bands")
 
 
 def origin(metadata: Mapping[str, Any]) -> tuple[str, str]:
@@ -38,7 +43,7 @@ def origin(metadata: Mapping[str, Any]) -> tuple[str, str]:
         First digits of the digest of the table of corrections; empty for magnitudes that the models came with.
     """
     models = str(metadata.get("file_digest", ""))
-    if models and "recipe_version" in metadata and not metadata.get("native_bands"):
+    if models and composed(metadata):
         recipe = f"{metadata['sha256']} recipe {metadata['recipe_version']}"
         models = hashlib.sha256(recipe.encode()).hexdigest()
     return models[:_DIGITS], str(metadata.get("corrections_digest", ""))[:_DIGITS]

@@ -7,11 +7,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.isochrones.bolometric import corrections_digest
+from clusterbayes.isochrones.certified import composed, origin
 from clusterbayes.isochrones.families import FAMILIES, compose
 from clusterbayes.isochrones.storage import describe_grid, find_grid, installed_grids
 
-__all__ = ["file_digests", "isochrone_digests"]
+__all__ = ["file_digests", "grid_contents", "isochrone_digests"]
 
 
 def file_digests(files: Mapping[str, Path | None]) -> dict[str, str]:
@@ -22,6 +24,16 @@ def file_digests(files: Mapping[str, Path | None]) -> dict[str, str]:
             with path.open("rb") as file:
                 digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests
+
+
+def grid_contents(grid: IsochroneGrid) -> str:
+    """Return what a loaded grid holds: its digest, or, for a family that was composed here, what it was composed from.
+
+    The last digits of a composed grid may differ between machines, on which one folder may be filled by turns.
+    """
+    if not composed(grid.metadata):
+        return grid.digest
+    return " ".join(part for part in origin(grid.metadata) if part)
 
 
 def isochrone_digests(grid: str | os.PathLike[str]) -> dict[str, str]:

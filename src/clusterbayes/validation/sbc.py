@@ -32,6 +32,7 @@ from clusterbayes.model.selection import parse_limits
 from clusterbayes.model.simulate import simulate_cluster
 from clusterbayes.photometry import Photometry
 from clusterbayes.results.result import FitResult
+from clusterbayes.validation.contents import grid_contents
 from clusterbayes.validation.outcomes import Outcomes, run_side_by_side
 from clusterbayes.validation.regimes import Regime
 from clusterbayes.validation.source import source_digest
@@ -138,7 +139,8 @@ def run_sbc(
         If the folder was begun with another experiment, or with grids of the same names and other contents.
     """
     digests = {
-        name: _grid(name, experiment.regime.bands).digest for name in (experiment.simulate_with, experiment.fit_with)
+        name: grid_contents(_grid(name, experiment.regime.bands))
+        for name in (experiment.simulate_with, experiment.fit_with)
     }
     settings = {"what": "sbc", "version": __version__, "matched": experiment.matched, "digests": digests}
     settings |= asdict(experiment)
