@@ -18,6 +18,7 @@ import pytest
 from integration.records.fits import SETTINGS, example_table
 from integration.records.jobs import cheap_job
 from integration.records.tables import star_table
+from sqlalchemy.exc import OperationalError
 
 from clusterbayes.errors import SettingsError
 from clusterbayes.records import STAGES
@@ -194,6 +195,24 @@ def test_working_once_takes_what_another_worker_puts_back_at_the_last_moment(add
     monkeypatch.setattr(worker.queue, "reap", lambda rules: [])  # the other one is always first
     assert worker.run(once=True) == 1
     assert ([record.id for record in put_back], runs.get(lost).status) == ([lost], "completed")
+
+
+def test_working_once_does_not_end_because_the_database_was_away_for_a_moment(add, database, store, runs, monkeypatch):
+    """The first look at the leases fails, and whatever is asked next is answered: nothing is ready."""
+    lost = add()
+    assert Queue(database).claim("dead", 5.0).tool_id == lost
+    worker, failed = Worker(database, store, QUICK, cheap_job), []
+    leases = worker.queue.leases
+
+    def away_at_first():
+        if not failed:
+            failed.append(OperationalError("select", {}, Exception("the connection is lost")))
+            raise failed[0]
+        return leases()
+
+    monkeypatch.setattr(worker.queue, "leases", away_at_first)
+    assert worker.run(once=True) == 1
+    assert (len(failed), runs.get(lost).status) == (1, "completed")
 
 
 def test_a_worker_that_is_stopped_puts_its_runs_back(add, database, store, runs):

@@ -141,8 +141,13 @@ class Worker:
         return self._finished
 
     def _may_come_back(self) -> bool:
-        """Whether a run of another worker is running whose lease was not prolonged while three reports were due."""
-        now, leases = time.monotonic(), self._ask(self.queue.leases) or {}
+        """Whether a run of another worker is running whose lease was not prolonged while three reports were due.
+
+        It may be one while the database is away: nobody can tell.
+        """
+        now, leases = time.monotonic(), self._ask(self.queue.leases)
+        if leases is None:
+            return True
         since, before = self._leases
         if now - since > 3.0 * self.options.report:
             self._leases = now, leases
