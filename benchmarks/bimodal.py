@@ -38,11 +38,12 @@ FIXED = {"alpha_1": 1.3, "alpha_2": 2.3, "outlier_frac": 0.02}
 LogPosterior = Callable[[np.ndarray], np.ndarray]
 
 
-class Stand:
-    """In the sampler's place: keeps the posterior and its modes, and gives a chain that nobody looks at."""
+class Searched:
+    """Posterior and modes that a search found; stands in the sampler's place, and gives a chain that nobody needs."""
 
     log_posterior: LogPosterior
     modes: list[Mode]
+    names: tuple[str, ...]
 
     def __call__(self, log_posterior: LogPosterior, modes: list[Mode], options, rng, *, names, **_) -> Chain:
         self.log_posterior, self.modes, self.names = log_posterior, modes, names
@@ -50,15 +51,15 @@ class Stand:
         return Chain.from_draws(z, log_posterior(z), names, target_ess=1)
 
 
-def searched(truth: dict, priors: dict[str, str], seed: int) -> Stand:
+def searched(truth: dict, priors: dict[str, str], seed: int) -> Searched:
     """Simulate a cluster, and search for the modes of its posterior."""
     made = simulate_cluster(**truth, bands=BANDS, seed=seed)
-    stand = Stand()
+    found = Searched()
     fit_cluster(
         Photometry.from_table(made.table, observables=list(BANDS)), model_error="none", priors=priors, fixed=FIXED,
-        sampler=stand, sampling=SamplingOptions(n_threads=1), mag_limit="Gaia_G=18",
+        sampler=found, sampling=SamplingOptions(n_threads=1), mag_limit="Gaia_G=18",
     )  # fmt: skip
-    return stand
+    return found
 
 
 def pair_of(seed: int, number: int) -> tuple[list[dict], float]:
@@ -74,7 +75,16 @@ def pair_of(seed: int, number: int) -> tuple[list[dict], float]:
     return clusters, float(rng.uniform(0.1, 0.9))
 
 
-def log_evidence(part: Stand, rng: np.random.Generator) -> float:
+def priors_of(clusters: list[dict]) -> dict[str, str]:
+    """Priors that hold all clusters and little more."""
+    priors = {"mh": "normal(0, 0.2, -1, 0.3)"}
+    for name, beyond in BEYOND.items():
+        values = [truth[name] for truth in clusters]
+        priors[name] = f"uniform({max(0.0, min(values) - beyond):.4f}, {max(values) + beyond:.4f})"
+    return priors
+
+
+def log_evidence(part: Searched, rng: np.random.Generator) -> float:
     """Log of the mass of a posterior, from weighted draws."""
     population = learn(part.log_posterior, part.modes, rng, n_least=1500)
     return float(special.logsumexp(population.log_prob - population.log_drawn))
@@ -105,10 +115,7 @@ def nested(log_posterior: LogPosterior, n_dim: int, seed: int) -> tuple[np.ndarr
 def one(number: int, seed: int, folder: Path) -> str:
     """Build a posterior, sample it in both ways, keep the shares."""
     clusters, weight = pair_of(seed, number)
-    priors = {"mh": "normal(0, 0.2, -1, 0.3)"}
-    for name, beyond in BEYOND.items():
-        values = [truth[name] for truth in clusters]
-        priors[name] = f"uniform({max(0.0, min(values) - beyond):.4f}, {max(values) + beyond:.4f})"
+    priors = priors_of(clusters)
     parts = [searched(truth, priors, 1000 * number + k) for k, truth in enumerate(clusters)]
     rng = np.random.default_rng([seed, number, 1])
     levels = [np.log(w) - log_evidence(part, rng) for w, part in zip((weight, 1.0 - weight), parts, strict=True)]

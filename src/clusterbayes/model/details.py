@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clusterbayes.model.parameters import FAMILY_PATTERN
+from clusterbayes.model.discrepancy import colour_amplitudes
 
 __all__ = ["Details"]
 
@@ -66,10 +66,7 @@ class Details:
             mass_law=mass_law, binary_law=binary_law, alpha=(values.get("alpha_1", alpha_2), alpha_2),
             q_slope=values["q_slope"], outlier_frac=values["outlier_frac"], floor=named("floor_"),
             zero_point=named("zero_point_"),
-            colour={
-                float(knot): value + values.get("colour_family", 0.0) * FAMILY_PATTERN.get(float(knot), 0.0)
-                for knot, value in named("colour_").items() if knot != "family"
-            },
+            colour=colour_amplitudes(values),
             log_age_offset=values.get("log_age_offset", 0.0),  # results of before have neither
             a_v_dispersion=values.get("a_v_dispersion", 0.0),
         )  # fmt: skip

@@ -17,8 +17,9 @@ import numpy as np
 from clusterbayes.bands import resolve_band
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.isochrones.certified import rows_of
+from clusterbayes.model.parameters import FAMILY_PATTERN
 
-__all__ = ["colour_pattern", "colour_shift", "known_discrepancy"]
+__all__ = ["colour_amplitudes", "colour_pattern", "colour_shift", "known_discrepancy"]
 
 _TABLE = "discrepancies.csv"
 _DWARF = 3.7  # log g [cm/s2] from which a point counts as main sequence
@@ -26,6 +27,28 @@ _AROUND = 0.03  # in log Teff about a knot, widened until there are points enoug
 _ENOUGH = 12
 _LEAST_RANGE = 0.02  # of the colour [mag], without which no slope can be told
 _AGES = (7.3, 8.3, 9.3)  # log10(yr) of the isochrones that show the locus
+
+
+def colour_amplitudes(values: Mapping[str, Any]) -> dict[float, Any]:
+    """Return the colour discrepancy at each knot [mag]: the knot's own, and its part of what families share.
+
+    Parameters
+    ----------
+    values : mapping
+        Parameters by name, numbers or arrays (n_walkers,).
+
+    Returns
+    -------
+    dict
+        By log Teff, of the knots that are among the parameters.
+    """
+    family = values.get("colour_family", 0.0)
+    own = {
+        name: float(name.removeprefix("colour_"))
+        for name in values
+        if name.startswith("colour_") and name != "colour_family"
+    }
+    return {knot: values[name] + family * FAMILY_PATTERN.get(knot, 0.0) for name, knot in own.items()}
 
 
 def colour_pattern(bands: Sequence[str], n_fitted: int, knots: Sequence[float], grid: IsochroneGrid) -> np.ndarray:

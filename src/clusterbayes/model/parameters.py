@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 #: Knots of the colour discrepancy [log Teff], with the standard deviation of its prior there [mag] where no cluster has
-#: shown what a family lacks.
+#: shown what a family lacks, beside what families share.
 COLOUR_KNOTS = {3.47: 0.12, 3.51: 0.1, 3.56: 0.1, 3.62: 0.08, 3.72: 0.05, 3.85: 0.05, 4.05: 0.04}
 
 #: How families differ in colour, by knot, in units of the difference of the coolest stars: all of them in much the same

@@ -10,7 +10,8 @@ import numpy as np
 from clusterbayes.isochrones import IsochroneGrid
 from clusterbayes.model import kernels
 from clusterbayes.model.binaries import MassRatios
-from clusterbayes.model.parameters import COLOUR_KNOTS, FAMILY_PATTERN
+from clusterbayes.model.discrepancy import colour_amplitudes
+from clusterbayes.model.parameters import COLOUR_KNOTS
 
 __all__ = ["node", "population_of"]
 
@@ -43,7 +44,7 @@ def population_of(
         Of the sample [deg], where places are part of the model.
     """
     n_walkers = values["a_v"].size
-    nothing = np.zeros(n_walkers)
+    nothing, colour = np.zeros(n_walkers), colour_amplitudes(values)
     i_age, w_age = node(grid.log_age, values["log_age"] - values.get("log_age_offset", nothing))
     i_mh, w_mh = node(grid.mh, values["mh"])
     if slope_held:
@@ -75,8 +76,7 @@ def population_of(
         floor=per_band("floor"),
         zero_point=per_band("zero_point"),
         reddening=np.ascontiguousarray(np.outer(values.get("a_v_dispersion", nothing), per_a_v)),
-        colour=columns(f"colour_{knot:.2f}" for knot in COLOUR_KNOTS)
-        + np.outer(values.get("colour_family", nothing), list(FAMILY_PATTERN.values())),
+        colour=np.stack([colour.get(knot, nothing) for knot in COLOUR_KNOTS], axis=1),
         parallax_zero_point=np.ascontiguousarray(values["parallax_zero_point"]),
         depth=np.ascontiguousarray(values["depth"]),
         pm=columns(("pm_ra", "pm_dec")),

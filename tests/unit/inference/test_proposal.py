@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from unit.inference.toys import correlated
 
+from clusterbayes.inference import proposal as proposals
 from clusterbayes.inference.proposal import Bend, IndependentProposal, Mixture, resample
 from clusterbayes.inference.search import Mode
 
@@ -161,6 +162,37 @@ class TestProposal:
         shares = [accepted(proposal, log_target, fresh) for proposal in (led, plain)]
         assert shares[0] > 0.15
         assert shares[1] < shares[0] - 0.08
+
+    @pytest.mark.parametrize("alike", [False, True])
+    def test_each_component_is_followed_in_its_own_way(self, alike, monkeypatch):
+        """Two modes, in one of which another coordinate is seven times as wide as in the other.
+
+        Negative control: components that are all followed alike.
+        """
+        if alike:
+            monkeypatch.setattr(proposals, "_RIDGE_PART", 1e12)
+            monkeypatch.setattr(proposals, "_STIFF", 1e12)
+        spread = {-1.0: 0.14, 1.0: 1.0}
+
+        def made(n, rng):
+            z = rng.normal(size=(n, 8))
+            side = rng.choice([-1.0, 1.0], size=n)
+            z[:, 0] += 4.0 * side
+            z[:, 5] *= np.array([spread[sign] for sign in side])
+            return z
+
+        def log_target(z):
+            parts = [
+                -0.5 * (z[:, 0] - 4.0 * sign) ** 2 - 0.5 * (z[:, 5] / width) ** 2 - np.log(width)
+                for sign, width in spread.items()
+            ]
+            return np.logaddexp(*parts) - 0.5 * (z[:, [1, 2, 3, 4, 6, 7]] ** 2).sum(axis=1)
+
+        rng = np.random.default_rng(13)
+        fitted = IndependentProposal.from_draws(made(3000, rng), 3)
+        assert fitted.close.weights.size > 1
+        share = accepted(fitted, log_target, made(2000, rng))
+        assert (share > 0.49) == (not alike)
 
     def test_bending_lets_more_draws_be_accepted(self):
         """Where a coordinate ends, a straight mixture of as many components is accepted less often."""
