@@ -101,13 +101,13 @@ def nested(log_posterior: LogPosterior, n_dim: int, seed: int) -> tuple[np.ndarr
         special.ndtri,
         log_likelihood,
         n_dim=n_dim,
-        n_live=2000,
+        n_live=500,
         n_networks=0,
         vectorized=True,
         pass_dict=False,
         seed=seed,
     )
-    sampler.run(n_eff=3000)
+    sampler.run(n_eff=2000)
     z, log_weight, _ = sampler.posterior()
     return z, np.exp(log_weight - log_weight.max()), int(sampler.n_like)
 

@@ -31,7 +31,7 @@ from clusterbayes.writing import begun, replacing
 __all__ = ["Checkpoint", "Keeper", "NothingKept", "discard", "replace_whole"]
 
 _FORMAT = "clusterbayes.Checkpoint"
-_FORMAT_VERSION = "4.0"
+_FORMAT_VERSION = "5.0"
 _EVERY = 5.0  # s between two writes
 _SHARE = 0.05  # of the time, at most, that is spent on writing
 _STALE = 60.0  # s after which a file that was never finished is litter

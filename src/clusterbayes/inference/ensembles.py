@@ -7,9 +7,11 @@ a run that was broken off and taken up visits the same places as one that was no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 import emcee
@@ -21,6 +23,7 @@ from clusterbayes.inference.crew import Crew
 
 __all__ = ["Course", "Ensembles", "read_chain", "write_chain"]
 
+_APART = 0.1  # s, that ensembles step on at most without waiting for each other, if a step does not take longer
 NewSampler = Callable[[int, int, Backend], emcee.EnsembleSampler]  # of n_walkers, n_dim and a backend
 
 
@@ -101,14 +104,17 @@ class Ensembles:
     ) -> None:
         """Step, side by side, until `until` steps have been made in all.
 
+        Where steps are short, several are made before the ensembles wait for each other: at each meeting one of them
+        stands still for about half a step.
+
         Parameters
         ----------
         until : int
         after_step : callable
-            Takes the number of steps made so far.
+            Takes the number of steps made so far, at each meeting.
         crew : Crew
         stop : callable
-            Asked after every step whether to end there.
+            Asked at each meeting whether to end there.
         """
         missing = until - self.n_steps
         if missing <= 0:
@@ -117,10 +123,14 @@ class Ensembles:
             sampler.sample(state, iterations=missing, skip_initial_state_check=True)
             for sampler, state in zip(self._samplers, self.states, strict=True)
         ]
-        for _ in range(missing):
-            states = crew.run([partial(next, walk) for walk in walks])
+        together = 1
+        while missing > 0:
+            begun, n_steps = time.monotonic(), min(together, missing)
+            states = crew.run([partial(_last_of, n_steps, walk) for walk in walks])
+            together = int(np.clip(n_steps * _APART / max(time.monotonic() - begun, 1e-6), 1, 2 * n_steps))
+            missing -= n_steps
             self._rest = _Rest(
-                self.n_steps + 1,
+                self.n_steps + n_steps,
                 tuple(emcee.State(state, copy=True) for state in states),
                 tuple(sampler.backend.accepted.copy() for sampler in self._samplers),
             )
@@ -184,6 +194,11 @@ class Ensembles:
             backend.iteration = chain.shape[0]
             samplers.append(new_sampler(mine.size, chain.shape[2], backend))
         return cls(samplers, states)
+
+
+def _last_of(n_steps: int, walk: Iterator[emcee.State]) -> emcee.State:
+    """Make some steps of a walk; return the state after the last one."""
+    return next(islice(walk, n_steps - 1, None))
 
 
 def _read_state(group: h5py.Group) -> emcee.State:

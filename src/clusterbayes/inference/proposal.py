@@ -3,9 +3,10 @@
 Posteriors of star clusters have a few coordinates with ridges, bows and several modes, age, metallicity, distance and
 extinction, and many others that follow them: given the first four, the others are nearly normal, about a mean that
 changes with them. So the picture is a mixture of t distributions in the first coordinates; the others lie about a
-quadratic function of the first, from which each component may be off in a straight line of its own. Far out, where that
-function is not known, a safeguard is wide in the first coordinates and takes the others as they are over all: wide in
-all coordinates at once it would be thin everywhere. An extinction or a model floor ends at zero, a share at one: the
+quadratic function of the first, from which each component may be off in a straight line of its own. Tails of posteriors
+are longer there than those of the components, each of which has a wider twin. Far out, where that function is not
+known, a safeguard is wide in the first coordinates and takes the others as they are over all: wide in all coordinates
+at once it would be thin everywhere. An extinction or a model floor ends at zero, a share at one: the
 others are bent first, by a sinh-arcsinh map each. The better the picture, the more proposals are accepted, and the
 shorter a chain has to be.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from functools import lru_cache
 
 import h5py
 import numpy as np
@@ -24,16 +26,19 @@ from clusterbayes.inference.search import Mode
 __all__ = ["Bend", "Independent", "IndependentProposal", "Mixture", "resample"]
 
 _N_LEADING = 4  # coordinates, the first ones, that the others follow
-_DOF = 15.0  # of proposals fitted to draws
+_DOF = 30.0  # of proposals fitted to draws
 _MOST_DRAWS = 6000  # that a proposal is fitted to
-_MOST_PARTS = 12
+_NUMBERS_OF_PARTS = (2, 3, 4, 6, 8, 12)  # that are tried, up to the first after these that does not help:
+_TRIED = 4  # one that does not may be the bad luck of where the fit began
 _DRAWS_PER_PART = 60  # that a further component of the mixture needs
 _RIDGE = 3.0  # draws' worth of evidence that the others do not follow the leading coordinates
 _RIDGE_PART, _STIFF = 60.0, 400.0  # and that they do so in a component as over all, in slope and in covariance
+_ARRAYS = ("weights", "means", "cholesky", "inverse")  # of a mixture, as they are written
 _MIXTURES = ("close", "wide", "loose")
 _LEAST_WIDTH = 1e-3  # variance added to every component, in units of that of the draws
-_SAFEGUARD = 0.15  # share of the wide component
-_WIDER, _WIDE_DOF = 4.0, 4.0  # its variance in the leading coordinates, in units of that of the draws, and its tails
+_TWIN, _TWIN_WIDER = 0.25, 3.0  # share of each component's twin, and its variance in the leading coordinates
+_SAFEGUARD = 0.2  # share of the wide component
+_WIDER, _WIDE_DOF = 6.0, 8.0  # its variance in the leading coordinates, in units of that of the draws, and its tails
 _STEPS = (0.7, 0.4, 0.2)  # sizes of steps to places nearby, see `Mixture.step`
 _STRONG = 0.005  # weight of the penalty that keeps a map without evidence for bending straight
 Rng = np.random.RandomState | np.random.Generator
@@ -147,6 +152,7 @@ class Mixture(Independent):
         self.weights = np.asarray(weights, float) / np.sum(weights)
         self.means = np.asarray(means, float)
         self.cholesky = np.linalg.cholesky(np.asarray(covariances, float))
+        self.inverse = np.linalg.inv(self.cholesky)
         self.dof = dof
 
     @classmethod
@@ -158,7 +164,7 @@ class Mixture(Independent):
 
     @classmethod
     def fitted(cls, draws: np.ndarray, most: int, seed: int) -> Mixture:
-        """Fit to draws (n_draw, n_dim) with one component more, up to `most`, as long as that lowers the AIC."""
+        """Fit to draws (n_draw, n_dim) with more components, up to `most`, as long as that lowers the AIC."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
@@ -168,11 +174,13 @@ class Mixture(Independent):
         with warnings.catch_warnings():  # a mixture that is not at its optimum still is a valid proposal
             warnings.simplefilter("ignore", ConvergenceWarning)
             best = fit(1)
-            for n in range(2, most + 1):
+            least = best.aic(draws)
+            for n in (n for n in _NUMBERS_OF_PARTS if n <= most):
                 further = fit(n)
-                if further.aic(draws) >= best.aic(draws):
+                if (aic := further.aic(draws)) < least:
+                    best, least = further, aic
+                elif n >= _TRIED:
                     break
-                best = further
         return cls(best.weights_, best.means_, best.covariances_, dof=_DOF)
 
     def draw(self, n: int, rng: Rng) -> np.ndarray:
@@ -206,7 +214,7 @@ class Mixture(Independent):
 
     def _standard(self, z: np.ndarray) -> np.ndarray:
         """Return z (n, n_dim) as each component sees it: (n_part, n_dim, n)."""
-        return np.linalg.solve(self.cholesky, (z[None, :, :] - self.means[:, None, :]).transpose(0, 2, 1))
+        return self.inverse @ (z[None, :, :] - self.means[:, None, :]).transpose(0, 2, 1)
 
     def _parts(self, x: np.ndarray) -> np.ndarray:
         """Log of weight times density of each component (n_part, n) at x from `_standard`."""
@@ -220,16 +228,15 @@ class Mixture(Independent):
     def write(self, group: h5py.Group) -> None:
         """Write the mixture into an HDF5 group."""
         group.attrs["dof"] = self.dof
-        for name in ("weights", "means", "cholesky"):
+        for name in _ARRAYS:
             group.create_dataset(name, data=getattr(self, name))
 
     @classmethod
     def read(cls, group: h5py.Group) -> Mixture:
         """Read exactly what `write` has written."""
         mixture = object.__new__(cls)  # as they are: computing them again would change last digits
-        mixture.weights, mixture.means, mixture.cholesky = (
-            group[name][...] for name in ("weights", "means", "cholesky")
-        )
+        for name in _ARRAYS:
+            setattr(mixture, name, group[name][...])
         mixture.dof = float(group.attrs["dof"])
         return mixture
 
@@ -272,7 +279,7 @@ class IndependentProposal(Independent):
         bend = Bend.fit(draws, straight=n_leading)
         u, _ = bend.forward(draws)
         with threadpool_limits(1):  # the last digits would depend on their number
-            most = int(np.clip(worth * len(draws) / _DRAWS_PER_PART, 1, _MOST_PARTS))
+            most = max(1, int(worth * len(draws) / _DRAWS_PER_PART))
             leading, others = u[:, :n_leading], u[:, n_leading:]
             terms = _terms(leading)
             follow = _regression(terms, others, np.full(len(u), worth), _RIDGE)
@@ -336,6 +343,8 @@ class IndependentProposal(Independent):
 def _followed(leading: Mixture, draws: np.ndarray, rest: np.ndarray, worth: float) -> Mixture:
     """Let other coordinates follow each component of a mixture, in a straight line and with a covariance of its own.
 
+    Each component gets a twin that is wider in the coordinates of the mixture.
+
     Parameters
     ----------
     leading : Mixture
@@ -350,7 +359,7 @@ def _followed(leading: Mixture, draws: np.ndarray, rest: np.ndarray, worth: floa
     parts = leading._parts(x)
     share = worth * np.exp(parts - np.logaddexp.reduce(parts, axis=0))
     n_leading, everywhere = draws.shape[1], rest.T @ rest / len(rest)
-    means, covariances = [], []
+    means, covariances, wider = [], [], []
     for k, mine in enumerate(share):
         terms = np.column_stack([np.ones(len(draws)), x[k].T])
         slopes = _regression(terms, rest, mine, _RIDGE_PART)
@@ -360,7 +369,10 @@ def _followed(leading: Mixture, draws: np.ndarray, rest: np.ndarray, worth: floa
         root = np.block([[leading.cholesky[k], np.zeros((n_leading, len(own)))], [slopes[1:].T, corner]])
         means.append(np.concatenate([leading.means[k], slopes[0]]))
         covariances.append(root @ root.T)
-    return Mixture(leading.weights, np.array(means), np.array(covariances), dof=leading.dof)
+        root[:, :n_leading] *= np.sqrt(_TWIN_WIDER)
+        wider.append(root @ root.T)
+    weights = np.outer([1.0 - _TWIN, _TWIN], leading.weights).ravel()
+    return Mixture(weights, np.array(means * 2), np.array(covariances + wider), dof=leading.dof)
 
 
 def _regression(terms: np.ndarray, values: np.ndarray, weights: np.ndarray, ridge: float) -> np.ndarray:
@@ -371,9 +383,14 @@ def _regression(terms: np.ndarray, values: np.ndarray, weights: np.ndarray, ridg
 
 def _terms(leading: np.ndarray) -> np.ndarray:
     """Return 1, every coordinate of `leading` (n, n_leading), and every product of two of them: (n, n_term)."""
-    pairs = np.triu_indices(leading.shape[1])
+    pairs = _pairs(leading.shape[1])
     products = leading[:, pairs[0]] * leading[:, pairs[1]] - (pairs[0] == pairs[1])
     return np.concatenate([np.ones((len(leading), 1)), leading, products], axis=1)
+
+
+@lru_cache(maxsize=8)
+def _pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.triu_indices(n)
 
 
 def _one_part(draws: np.ndarray, *, wider: float = 1.0, dof: float = _DOF) -> Mixture:

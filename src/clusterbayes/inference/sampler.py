@@ -56,8 +56,9 @@ class SamplingOptions:
         Most steps of each ensemble after burn-in.
     max_seconds : float or None
         Most seconds for all of the sampling: weighted draws, burn-in and chain, those of earlier runs that a checkpoint
-        holds included. No limit by default. It is looked at after every step and every round of weighted draws; the
-        first round and ten steps are made in any case. Where it ends the chain depends on the machine.
+        holds included. No limit by default. It is looked at after every round of weighted draws, and after every step
+        or ten times a second; the first round and some ten steps are made in any case. Where it ends the chain depends
+        on the machine.
     target_ess : int
         Effective sample size that every parameter should reach.
     n_threads : int or None
@@ -202,7 +203,7 @@ def sample(
     n_threads : int
         With 2 or more the ensembles step side by side; `log_posterior` must bear that.
     report : callable, optional
-        Takes percent and a message, after every step.
+        Takes percent and a message, after every step or ten times a second.
     keeper : Keeper, optional
         Told of every step; where it holds an earlier run, that one goes on.
 

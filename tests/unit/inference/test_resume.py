@@ -9,7 +9,7 @@ import pytest
 from unit.model.mocks import GRID, mock_table
 
 from clusterbayes.errors import CheckpointError, FitCancelled, SettingsError
-from clusterbayes.inference import SamplingOptions, fit_cluster
+from clusterbayes.inference import SamplingOptions, ensembles, fit_cluster
 from clusterbayes.photometry import Photometry
 
 STARS = Photometry.from_table(mock_table(50, 10, seed=8))
@@ -21,6 +21,12 @@ SETTINGS = {
     "fixed": {"alpha_1": 1.3, "alpha_2": 2.3},
     "sampling": SamplingOptions(max_steps=60, burn_rounds=3, burn_steps=10, n_threads=2),
 }
+
+
+@pytest.fixture(autouse=True)
+def step_by_step(monkeypatch):
+    """Ensembles that wait for each other after every step, however short it is."""
+    monkeypatch.setattr(ensembles, "_APART", 0.0)
 
 
 class Display:

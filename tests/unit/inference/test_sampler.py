@@ -8,6 +8,7 @@ import pytest
 from scipy import special, stats
 from unit.inference.toys import correlated
 
+from clusterbayes.inference import ensembles
 from clusterbayes.inference import sampler as sampling
 from clusterbayes.inference.proposal import IndependentProposal
 from clusterbayes.inference.sampler import SamplingOptions, sample
@@ -86,6 +87,26 @@ def test_two_modes_keep_their_weights():
     assert chain.convergence.converged
     share = np.mean(chain.z[:, :, 0] < 4)
     assert abs(share - 0.7) < 4 * np.sqrt(0.21 / chain.convergence.ess["a"])
+
+
+def test_how_long_ensembles_step_without_waiting_for_each_other_changes_nothing(monkeypatch):
+    """Several steps at a time, in threads of their own; negative control: another seed is another chain."""
+    covariance, told, chains = correlated(3, 4), [], []
+    for apart in (0.0, 10.0):
+        monkeypatch.setattr(ensembles, "_APART", apart)
+        steps: list[str] = []
+        chains.append(
+            sample(
+                gaussian(np.zeros(3), covariance), [Mode(np.zeros(3), 0.0, covariance)],
+                SamplingOptions(max_steps=100, target_ess=10**6), np.random.default_rng(1), names=NAMES[:3],
+                n_threads=2, report=lambda percent, text, steps=steps: steps.append(text),
+            )
+        )  # fmt: skip
+        told.append(len(steps))
+    assert told[1] < told[0] / 3
+    assert np.array_equal(chains[0].z, chains[1].z)
+    other = run(gaussian(np.zeros(3), covariance), [Mode(np.zeros(3), 0.0, covariance)], seed=2, max_steps=100)
+    assert not np.array_equal(chains[0].z, other.z)
 
 
 class TestMoves:
